@@ -1,0 +1,147 @@
+"""Every way in which Alma, its gateway or the network can say no, as one typed failure.
+
+Classification goes by the error code in the body first and by the HTTP status second, because
+the same code comes with different statuses (lessons 7, fixtures 34-37).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from reconciler.alma.document import (
+    AN_HTML_PAGE,
+    Node,
+    NotADocument,
+    child,
+    children,
+    flag,
+    parse,
+    text,
+)
+from reconciler.core.mapping import NOT_FOUND_CODES
+from reconciler.errors import AlmaFailure, FailureKind
+
+_BY_CODE: dict[str, FailureKind] = {
+    "PER_SECOND_THRESHOLD": FailureKind.THROTTLED,
+    "DAILY_THRESHOLD": FailureKind.QUOTA_EXHAUSTED,
+    "UNAUTHORIZED": FailureKind.CREDENTIALS,
+    "FORBIDDEN": FailureKind.CREDENTIALS,
+    "INTERNAL_SERVER_ERROR": FailureKind.SERVER_ERROR,
+    "ROUTING_ERROR": FailureKind.SERVER_ERROR,
+    "GENERAL_ERROR": FailureKind.SERVER_ERROR,
+}
+"""Codes of the gateway (alma-api.md §1.2); every other code is Alma's own refusal."""
+
+_OWN_DOMAIN = (
+    "base_url must name the API gateway (api-REGION.hosted.exlibrisgroup.com), "
+    "not the institution's own Alma address"
+)
+
+_PROVES_ABSENCE = frozenset().union(*NOT_FOUND_CODES.values())
+"""These say "there is none" whatever the HTTP status (lesson 7)."""
+
+_INVALID_KEY = re.compile(r"invalid api.?key|api-key not defined", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """The first error of an error body."""
+
+    code: str | None
+    message: str
+    tracking_id: str | None
+
+
+def error_in(tree: Node) -> ErrorBody | None:
+    """The error that a body carries, in any of its recorded forms; None where there is none."""
+    tree = child(tree, "web_service_result") or tree
+    errors = children(child(tree, "errorList"), "error")
+    if not errors:
+        return ErrorBody(None, "", None) if flag(tree, "errorsExist") else None
+    first = errors[0]
+    return ErrorBody(
+        text(first, "errorCode"), text(first, "errorMessage") or "", text(first, "trackingId")
+    )
+
+
+def of_answer(status: int, body: bytes, private: Iterable[str] = ()) -> AlmaFailure | None:
+    """The failure that an answer means; None when it is a success.
+
+    A success has a 2xx status and, where there is a body, a document without an error in it.
+    `private` are values of the call that Alma may echo in its message; they are masked.
+    """
+    error, problem = _read(body)
+    if error is None and problem is None and 200 <= status < 300:
+        return None
+    if error is None:
+        if status == 401 and problem == AN_HTML_PAGE:
+            problem = f"{problem}; {_OWN_DOMAIN}"
+        return AlmaFailure(_without_code(status), http_status=status, message=problem or "")
+    return AlmaFailure(
+        _kind(status, error),
+        http_status=status,
+        code=error.code,
+        message=masked(error.message, private),
+        tracking_id=error.tracking_id,
+    )
+
+
+def of_transport(error: httpx.HTTPError | httpx.InvalidURL) -> AlmaFailure:
+    """The failure that httpx's exception means; its text (which may hold a URL) is not kept."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return AlmaFailure(FailureKind.UNREACHABLE)
+    if isinstance(error, httpx.TimeoutException):
+        return AlmaFailure(FailureKind.TIMEOUT)
+    if isinstance(error, httpx.TransportError):
+        return AlmaFailure(FailureKind.CONNECTION_LOST)
+    return AlmaFailure(FailureKind.UNREADABLE)
+
+
+def unreadable(what: str, status: int = 200) -> AlmaFailure:
+    """An answer that came, but is not what was promised."""
+    return AlmaFailure(FailureKind.UNREADABLE, http_status=status, message=what)
+
+
+def masked(message: str, private: Iterable[str] = ()) -> str:
+    """A message of Alma's without the values of the call, addresses, numbers and long text."""
+    for value in sorted({each for each in private if len(each) > 1}, key=len, reverse=True):
+        message = re.sub(re.escape(value), "…", message, flags=re.IGNORECASE)
+    message = re.sub(r"\S+@\S+", "…", message)
+    message = re.sub(r"\S*\d{3,}\S*", "…", message)
+    return " ".join(message.split())[:300]
+
+
+def _read(body: bytes) -> tuple[ErrorBody | None, str | None]:
+    """The error in a body, or what is wrong with a body that cannot be read."""
+    if not body.strip():
+        return None, None
+    try:
+        return error_in(parse(body)), None
+    except NotADocument as problem:
+        return None, str(problem)
+
+
+def _kind(status: int, error: ErrorBody) -> FailureKind:
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
+    if error.code in _PROVES_ABSENCE:
+        return FailureKind.REFUSED
+    if error.code is None or status in (401, 403, 429) or status >= 500:
+        return _without_code(status)
+    if _INVALID_KEY.search(error.message):
+        return FailureKind.CREDENTIALS
+    return FailureKind.REFUSED
+
+
+def _without_code(status: int) -> FailureKind:
+    if status in (401, 403):
+        return FailureKind.CREDENTIALS
+    if status == 429:
+        return FailureKind.THROTTLED
+    if status >= 500:
+        return FailureKind.SERVER_ERROR
+    return FailureKind.UNREADABLE

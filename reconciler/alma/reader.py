@@ -1,0 +1,116 @@
+"""Reading one Alma: the endpoints that a look needs, each as a typed value or an AlmaFailure."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from reconciler.alma import wire
+from reconciler.alma.document import Node, children, number, text
+from reconciler.alma.failures import unreadable
+from reconciler.alma.gateway import ROOT, Call, Gateway, get
+from reconciler.core.model import (
+    Barcode,
+    HoldingId,
+    ItemPid,
+    ItemSight,
+    LoanId,
+    LoanSight,
+    MmsId,
+    RequestId,
+    RequestSight,
+    UserId,
+)
+
+PAGE = 100
+"""Alma's largest page; its default of 10 truncates silently (alma-api.md §1.3)."""
+
+
+class Reader:
+    """`ports.AlmaReader` over a Gateway. It has no method that writes."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def item(self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> ItemSight:
+        """alma-api.md §5.3."""
+        return wire.item(await self._gateway.read(get(*_item_path(mms_id, holding_id, pid))))
+
+    async def item_by_barcode(self, barcode: Barcode) -> ItemSight:
+        """alma-api.md §5.3: a 302 to the item's own path, followed by hand.
+
+        Only path and query of its Location are used, on our own base URL: the key is never sent
+        to another host, and a key that stands in the Location is dropped.
+        """
+        answer = await self._gateway.read_answer(get("items", item_barcode=barcode))
+        location = answer.headers.get("Location")
+        if 300 <= answer.status < 400 and location:
+            answer = await self._gateway.read_answer(_same_host(location))
+        return wire.item(answer.document())
+
+    async def request(self, user_id: UserId, request_id: RequestId) -> RequestSight:
+        """alma-api.md §3.5."""
+        call = get("users", user_id, "requests", request_id)
+        return wire.request(await self._gateway.read(call))
+
+    async def item_requests(
+        self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid
+    ) -> tuple[RequestSight, ...]:
+        """The item's active requests, ours among them (alma-api.md §3.8)."""
+        path = (*_item_path(mms_id, holding_id, pid), "requests")
+        rows = await self._list(get(*path), "user_request", "request_id")
+        return tuple(wire.request(row) for row in rows)
+
+    async def loan(self, user_id: UserId, loan_id: LoanId) -> LoanSight:
+        """alma-api.md §4.4."""
+        return wire.loan(await self._gateway.read(get("users", user_id, "loans", loan_id)))
+
+    async def item_loans(
+        self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, *, completed: bool
+    ) -> tuple[LoanSight, ...]:
+        """The item's active loans (none or one), or its completed ones (alma-api.md §4.5)."""
+        path = (*_item_path(mms_id, holding_id, pid), "loans")
+        status = "Complete" if completed else "Active"
+        call = get(*path, loan_status=status, limit=str(PAGE))
+        rows = await self._list(call, "item_loan", "loan_id")
+        return tuple(wire.loan(row) for row in rows)
+
+    async def primary_id(self, user_id: UserId) -> UserId:
+        """alma-api.md §2.2: any identifier finds the user; the primary id is what Alma uses."""
+        return wire.primary_id(await self._gateway.read(get("users", user_id)))
+
+    async def aclose(self) -> None:
+        await self._gateway.aclose()
+
+    async def _list(self, call: Call, name: str, key: str) -> tuple[Node, ...]:
+        """Every row of a list, walked to its end where the call names a page size.
+
+        Rows are told apart by `key`, since a list may shift while it is walked. A list that ends
+        before its own total is refused as unreadable: a part of a list proves nothing.
+        """
+        found: dict[str, Node] = {}
+        offset = 0
+        while True:
+            page = call.with_query(offset=str(offset)) if offset else call
+            tree = await self._gateway.read(page)
+            rows = children(tree, name)
+            before = len(found)
+            found |= {text(row, key) or f"row {offset + n}": row for n, row in enumerate(rows)}
+            offset += len(rows)
+            total = number(tree, "total_record_count")
+            if (len(rows) < PAGE) if total is None else (offset >= total):
+                return tuple(found.values())
+            if len(found) == before:
+                raise unreadable(f"a list of {name} that ends before its total")
+
+
+def _item_path(mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> tuple[str, ...]:
+    return ("bibs", mms_id, "holdings", holding_id, "items", pid)
+
+
+def _same_host(location: str) -> Call:
+    parts = urlsplit(location)
+    _, root, path = parts.path.partition(ROOT)
+    if not root:
+        raise unreadable("a redirect that leads out of the API", 302)
+    query = {name: value for name, value in parse_qsl(parts.query) if name != "apikey"}
+    return Call("GET", tuple(unquote(each) for each in path.strip("/").split("/")), query)

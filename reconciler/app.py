@@ -1,0 +1,163 @@
+"""The composition root: settings in, a wired App out. Nothing else builds these parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from reconciler import logs
+from reconciler.clock import SystemClock, new_id
+from reconciler.core.model import HostLmsCode, Policy
+from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
+from reconciler.engine.desk import Desk
+from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.settling import Settler
+from reconciler.engine.storage import Storage
+from reconciler.errors import SchemaError, SettingsError
+from reconciler.ports import AlmaReader, Clock, Owner
+from reconciler.processes import is_dead, this_process
+from reconciler.settings import AlmaSettings, Settings
+from reconciler.store import migrate
+from reconciler.store.database import Database
+from reconciler.store.sql_store import SqlStore
+
+if TYPE_CHECKING:
+    import httpx
+
+    from reconciler.alma.gateway import Gateway, Tally
+
+
+@dataclass
+class App:
+    """Everything wired. Use `async with` around whatever reads a library."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
+    """Instead of a network, per host LMS (tests, simulations)."""
+
+    def __post_init__(self) -> None:
+        self.policy: Policy = self.settings.policy()
+        self.database = Database(self.settings.database.url)
+        self.store = SqlStore(self.database)
+        self.desk = Desk(self.store, self.policy, self.clock)
+        self.owner: Owner = this_process()
+        self._gateways: dict[HostLmsCode, Gateway] = {}
+
+    # --- schema --------------------------------------------------------------
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever stored here."""
+        return self.database.is_missing_file or migrate.is_empty(self.database)
+
+    def prepare_schema(self) -> bool:
+        """Make the schema of an empty database; True if it was made.
+
+        Raises SchemaError when the schema there is older or newer than this version.
+        """
+        if migrate.is_empty(self.database):
+            migrate.migrate(self.database, self.clock.now())
+            return True
+        missing = migrate.check(self.database)
+        if missing:
+            raise SchemaError(
+                f"the database is {missing} migration(s) behind; run: reconciler migrate"
+            )
+        return False
+
+    # --- libraries -----------------------------------------------------------
+
+    def reader(self, code: HostLmsCode) -> AlmaReader:
+        """The reader of one Alma; made when it is first needed, with its key."""
+        from reconciler.alma.reader import Reader
+
+        if code not in self._gateways:
+            self._gateways[code] = self._gateway(code)
+        return Reader(self._gateways[code])
+
+    def check_keys(self) -> None:
+        """Raises SettingsError when the key of an Alma cannot be found."""
+        for code, host in self.settings.alma_hosts().items():
+            self._key(code, host)
+
+    @property
+    def tallies(self) -> dict[HostLmsCode, Tally]:
+        """What became of the calls to each Alma that was called."""
+        return {code: gateway.tally for code, gateway in self._gateways.items()}
+
+    def _gateway(self, code: HostLmsCode) -> Gateway:
+        from reconciler.alma.gateway import Gateway, Timeouts
+        from reconciler.alma.limiter import Limiter
+
+        host = self.settings.alma_hosts()[code]
+        http = self.settings.http
+        return Gateway(
+            host.base_url,
+            self._key(code, host),
+            limiter=Limiter(host.calls_per_second, self.clock),
+            clock=self.clock,
+            timeouts=Timeouts(
+                http.connect_timeout.total_seconds(),
+                http.read_timeout.total_seconds(),
+                http.write_read_timeout.total_seconds(),
+            ),
+            transport=self.transports.get(code),
+            tls=self._tls if host.base_url.startswith("https") else None,
+        )
+
+    def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
+        try:
+            key = host.api_key.resolve(self.environ)
+        except SettingsError as error:
+            raise SettingsError(f"host_lms.{code}.api_key: {error}") from None
+        logs.keep_secret(key)
+        return key
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """One for all tenants: loading the certificates takes 20 ms."""
+        return ssl.create_default_context()
+
+    # --- the engine ----------------------------------------------------------
+
+    @cached_property
+    def storage(self) -> Storage:
+        return Storage()
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        settler = Settler(self.store, self.storage)
+        return Reconciler(self.reader, settler, self.clock, self.policy, new_id)
+
+    async def cycle(self, options: CycleOptions) -> CycleReport:
+        """One cycle over the selection."""
+        cycle = Cycle(
+            reconciler=self.reconciler,
+            store=self.store,
+            storage=self.storage,
+            clock=self.clock,
+            owner=self.owner,
+            lease=self.settings.polling.lease,
+            tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
+            is_dead=is_dead,
+        )
+        return await cycle.run(options, new_id())
+
+    async def __aenter__(self) -> App:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+        self.close()
+
+    def close(self) -> None:
+        if "storage" in self.__dict__:
+            self.storage.close()
+        self.database.dispose()

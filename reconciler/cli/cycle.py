@@ -1,0 +1,166 @@
+"""`--once`, `--dry-run` and `plan`: run, print, and say by the exit code how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.app import App
+from reconciler.cli.exits import Exit, of_calls
+from reconciler.cli.output import Format, put, put_json, put_rows, say
+from reconciler.core.model import HostLmsCode, TransactionId
+from reconciler.engine.cycle import CycleOptions, CycleReport
+from reconciler.engine.plan import Prospect, prospects
+from reconciler.engine.reconcile import OutcomeKind
+from reconciler.engine.views import Json
+from reconciler.ports import Selection
+
+PLAN_COLUMNS = ("id", "from", "to", "rule", "inferred", "because", "effects")
+
+
+@dataclass(frozen=True, slots=True)
+class OnceOptions:
+    everything: bool = False
+    dry_run: bool = False
+    tenant: str | None = None
+    ids: tuple[str, ...] = ()
+    output: Format = Format.TABLE
+
+    @property
+    def cycle(self) -> CycleOptions:
+        return CycleOptions(
+            everything=self.everything,
+            tenants=(HostLmsCode(self.tenant),) if self.tenant else (),
+            ids=tuple(TransactionId(id) for id in self.ids),
+        )
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(
+            tenant=HostLmsCode(self.tenant) if self.tenant else None,
+            ids=tuple(TransactionId(id) for id in self.ids) or None,
+            due_only=not (self.everything or self.ids),
+        )
+
+
+async def once(app: App, options: OnceOptions) -> Exit:
+    """One cycle over the selection, printed."""
+    if options.dry_run:
+        return await dry_run(app, options)
+    async with app:
+        app.check_keys()
+        report = await app.cycle(options.cycle)
+        document = _report(app, report)
+    if options.output is Format.JSON:
+        put_json(document)
+    else:
+        _tell(document)
+    troubled = bool(document["errors"] or document["parked"])
+    return of_calls(app.tallies.values(), something_failed=troubled)
+
+
+async def dry_run(app: App, options: OnceOptions) -> Exit:
+    """What one cycle would do, in the shape of `plan`; nothing is written."""
+    found = await _prospects(app, options)
+    _put_plan(found, options.output)
+    return of_calls(app.tallies.values(), something_failed=_any_failed(found))
+
+
+async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Exit:
+    """What would fire for every live transaction; nothing is written."""
+    found = await _prospects(app, options)
+    _put_plan(found, options.output)
+    went = of_calls(app.tallies.values(), something_failed=_any_failed(found))
+    if went is Exit.DONE and detailed_exitcode and any(each.decision.hops for each in found):
+        return Exit.WOULD_FIRE
+    return went
+
+
+async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
+    async with app:
+        app.check_keys()
+        live = app.store.live(options.selection, app.clock.now())
+        return await prospects(app.reconciler, live, everything=options.everything)
+
+
+def _put_plan(found: list[Prospect], output: Format) -> None:
+    rows = [row for each in found for row in each.rows()]
+    put_rows(rows, PLAN_COLUMNS, output, {"transactions": rows})
+    if output is Format.TABLE:
+        movers = len({row["id"] for row in rows})
+        say(f"{movers} of {len(found)} transactions would move; nothing was changed")
+    for each in found:
+        for failure in each.failures:
+            say(f"{each.transaction.id}: {failure.role} {failure.read}: {failure.reason}")
+
+
+def _any_failed(found: list[Prospect]) -> bool:
+    return any(each.failures for each in found)
+
+
+def _report(app: App, report: CycleReport) -> Json:
+    """The JSON of a cycle (interface.md §5)."""
+    return {
+        "cycle_id": report.cycle_id,
+        "reconciled": report.reconciled,
+        "transitions": _transitions(report),
+        "effects": {"done": 0, "failed": 0, "ambiguous": 0},
+        "parked": [
+            {"id": each.transaction.id, "reason": parked.reason, "detail": parked.detail}
+            for each in report.outcomes
+            if each.decision and (parked := each.decision.newly_parked)
+        ],
+        "errors": _errors(report),
+        "alma_calls": {str(code): tally.calls for code, tally in app.tallies.items()},
+    }
+
+
+def _transitions(report: CycleReport) -> list[Json]:
+    return [
+        {
+            "id": each.transaction.id,
+            "from": hop.source,
+            "to": hop.target,
+            "rule": hop.rule,
+            "inferred": hop.inferred,
+        }
+        for each in report.outcomes
+        if each.decision and each.kind is not OutcomeKind.OVERTAKEN
+        for hop in each.decision.hops
+    ]
+
+
+def _errors(report: CycleReport) -> list[Json]:
+    errors: list[Json] = []
+    for each in report.outcomes:
+        if each.reason:
+            errors.append({"id": each.transaction.id, "reason": each.reason})
+        errors += (
+            {
+                "id": each.transaction.id,
+                "role": failure.role,
+                "read": failure.read,
+                "host_lms": leg.host_lms if (leg := each.transaction.leg(failure.role)) else None,
+                "reason": failure.reason,
+            }
+            for failure in each.failures
+        )
+    return errors
+
+
+def _tell(document: Json) -> None:
+    for move in document["transitions"]:
+        inferred = " (inferred)" if move["inferred"] else ""
+        put(f"{move['id']}  {move['from']} → {move['to']}  {move['rule']}{inferred}")
+    for parked in document["parked"]:
+        put(f"{parked['id']}  parked: {parked['reason']}: {parked['detail']}")
+    for error in document["errors"]:
+        where = (
+            f"{error['role']} {error['read']} at {error['host_lms']}: " if "role" in error else ""
+        )
+        say(f"{error['id']}: {where}{error['reason']}")
+    calls = ", ".join(f"{code} {n}" for code, n in document["alma_calls"].items()) or "none"
+    say(
+        f"{document['reconciled']} looked at, {len(document['transitions'])} transitions, "
+        f"{len(document['parked'])} newly parked, {len(document['errors'])} failed reads; "
+        f"Alma calls: {calls}"
+    )

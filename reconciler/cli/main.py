@@ -1,0 +1,153 @@
+"""The command line (interface.md §2). Heavy parts are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import ClickException
+
+from reconciler import __version__
+from reconciler.cli.desk import desk
+from reconciler.cli.exits import Exit
+from reconciler.cli.output import Format, put, put_rows, say
+from reconciler.cli.shell import (
+    DryRunOption,
+    EverythingOption,
+    Globals,
+    IdsOption,
+    OutputOption,
+    SettingsOption,
+    TenantOption,
+    check_tenant,
+    connected,
+    opened,
+)
+from reconciler.errors import SchemaError, SettingsError, StoreUnavailable, UnknownTransaction
+
+cli = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Follows consortial lends through Alma and does Alma's side of the lending.",
+)
+cli.add_typer(desk)
+
+
+def main() -> None:
+    """The installed command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code. Every known trouble ends in one sentence."""
+    try:
+        result = cli(arguments, standalone_mode=False)
+    except ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except typer.Abort:
+        say("aborted")
+        return Exit.ERROR
+    except SettingsError as error:
+        say(str(error))
+        return Exit.SETTINGS
+    except SchemaError as error:
+        say(f"database: {error}")
+        return Exit.SETTINGS
+    except StoreUnavailable as error:
+        say(f"database: {error}")
+        return Exit.TEMPORARY
+    except UnknownTransaction as error:
+        say(f"{error}: no such transaction")
+        return Exit.ERROR
+    except BrokenPipeError:
+        return Exit.ERROR
+    return int(result) if isinstance(result, int) else Exit.DONE
+
+
+@cli.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    settings: SettingsOption = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="TRACE to CRITICAL.")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then exit.")] = False,
+    everything: EverythingOption = False,
+    tenant: TenantOption = None,
+    ids: IdsOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    context.obj = Globals(settings, log_level)
+    if version:
+        put(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is not None:
+        if once or everything or tenant or ids or dry_run:
+            raise typer.BadParameter(
+                f"--once and its options go before nothing else: reconciler --once, or "
+                f"reconciler run --once, not with `{context.invoked_subcommand}`"
+            )
+        return
+    run_command(context, once, everything, tenant, ids, dry_run, output)
+
+
+@cli.command("run")
+def run_command(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then exit.")] = False,
+    everything: EverythingOption = False,
+    tenant: TenantOption = None,
+    ids: IdsOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Reconcile: one cycle with --once."""
+    from reconciler.cli.cycle import OnceOptions
+    from reconciler.cli.cycle import once as run_once
+
+    if not once:
+        raise typer.BadParameter("--once is missing: the daemon is not part of this version yet")
+    options = OnceOptions(everything, dry_run, tenant, tuple(ids or ()), output)
+    with opened(context) as app:
+        check_tenant(app, tenant)
+        raise typer.Exit(asyncio.run(run_once(app, options)))
+
+
+@cli.command()
+def plan(
+    context: typer.Context,
+    tenant: TenantOption = None,
+    ids: IdsOption = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 when something would fire.")
+    ] = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Read the libraries and show what would fire. Changes nothing, not even our database."""
+    from reconciler.cli.cycle import PLAN_COLUMNS, OnceOptions
+    from reconciler.cli.cycle import plan as run_plan
+
+    options = OnceOptions(True, True, tenant, tuple(ids or ()), output)
+    with connected(context) as app:
+        check_tenant(app, tenant)
+        if app.is_new:
+            say(f"{app.database.shown}: there is no database yet, so nothing is followed")
+            put_rows([], PLAN_COLUMNS, output, {"transactions": []})
+            return
+        app.prepare_schema()
+        raise typer.Exit(asyncio.run(run_plan(app, options, detailed_exitcode=detailed_exitcode)))
+
+
+@cli.command()
+def migrate(context: typer.Context) -> None:
+    """Bring the database's schema up to date."""
+    from reconciler.store import migrate as migrations
+
+    with connected(context) as app:
+        applied = migrations.migrate(app.database, app.clock.now())
+    for each in applied:
+        say(f"applied {each.version:04} {each.name}")
+    say("the schema is up to date")

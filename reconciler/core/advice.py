@@ -1,0 +1,100 @@
+"""What we believe of a transaction and what staff do about it, in sentences, for each status.
+
+Source: operators.md §4.6, to be reviewed by librarians.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reconciler.core.attention import STAFF_ADVICE, ParkReason
+from reconciler.core.model import Transaction
+from reconciler.core.status import DcbStatus, next_expected
+
+BELIEFS: dict[DcbStatus, str] = {
+    DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
+    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: (
+        "The hold is placed at the lender; the lender has not confirmed it yet."
+    ),
+    DcbStatus.CONFIRMED: "The lender has confirmed; the borrower's request is not placed yet.",
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
+        "Both requests are placed; the book stands at the lender, waiting to be sent."
+    ),
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
+        "All three requests are placed; the book stands at the lender, waiting to be sent."
+    ),
+    DcbStatus.PICKUP_TRANSIT: "The book is on its way from the lender to the pickup library.",
+    DcbStatus.RECEIVED_AT_PICKUP: "The book has arrived at the pickup library.",
+    DcbStatus.READY_FOR_PICKUP: "The book waits on the hold shelf for its reader.",
+    DcbStatus.LOANED: "The reader has the book.",
+    DcbStatus.RETURN_TRANSIT: "The reader has returned the book; it is on its way to the lender.",
+    DcbStatus.COMPLETED: "The lender has the book again; what was created is being cleaned up.",
+    DcbStatus.FINALISED: "The journey is over and nothing of it is left behind.",
+    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (
+        "This lender does not supply; another item may be submitted under the same id."
+    ),
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (
+        "The reader no longer wants the book; it is away from the lender and has to come home."
+    ),
+    DcbStatus.CANCELLED: "The request is cancelled; what was created is being cleaned up.",
+    DcbStatus.HANDED_OFF_AS_LOCAL: "The library lends its own book to its own reader; not ours.",
+    DcbStatus.ERROR: "Imported as an error; not followed.",
+}
+
+TO_DO: dict[DcbStatus, str] = {
+    DcbStatus.RESOLVED: "Nothing; the request is being placed.",
+    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: (
+        "The lender: find the book from the list of requests to pick from the shelf."
+    ),
+    DcbStatus.CONFIRMED: "Nothing; the borrower's request is being placed.",
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
+        "The lender: pick the book from the shelf, scan it in and send it."
+    ),
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
+        "The lender: pick the book from the shelf, scan it in and send it."
+    ),
+    DcbStatus.PICKUP_TRANSIT: (
+        "The pickup library: look into the delivery bins and scan the book in when it is there."
+    ),
+    DcbStatus.RECEIVED_AT_PICKUP: "The pickup library: scan the book in at the hold shelf's desk.",
+    DcbStatus.READY_FOR_PICKUP: "The reader: collect the book before its shelf time ends.",
+    DcbStatus.LOANED: "Nothing until the book comes back.",
+    DcbStatus.RETURN_TRANSIT: "The lender: scan the book in when it arrives.",
+    DcbStatus.COMPLETED: "Nothing.",
+    DcbStatus.FINALISED: "Nothing.",
+    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (
+        "The consortium: submit the request again with another lender's item, or let it end."
+    ),
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (
+        "The library that holds the book: send it home. The lender: scan it in when it arrives."
+    ),
+    DcbStatus.CANCELLED: "Nothing.",
+    DcbStatus.HANDED_OFF_AS_LOCAL: "Nothing here; it is an ordinary hold of that library.",
+    DcbStatus.ERROR: "Look at the source that it was imported from.",
+}
+
+
+def believes(transaction: Transaction) -> str:
+    """Where the book is, as far as we know."""
+    expected = next_expected(transaction.status, transaction.workflow)
+    belief = BELIEFS[transaction.status]
+    return f"{belief} Next we expect {expected}." if expected else belief
+
+
+def advice(transaction: Transaction, now: datetime) -> str:
+    """What staff do now; the reason of a parked transaction comes first."""
+    days = (now - transaction.status_since).days
+    age = f" It has been so for {days} days." if days >= 1 else ""
+    if transaction.parked is not None:
+        reason = transaction.parked.reason
+        known = reason in ParkReason.__members__.values()
+        told = STAFF_ADVICE[ParkReason(reason)] if known else transaction.parked.detail
+        return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
+    if transaction.paused:
+        return f"It is paused: reconciler resume --id {transaction.id} --reason TEXT."
+    if transaction.failures:
+        return (
+            f"{transaction.failures} looks in a row had failed reads (see failures); the others "
+            f"were recorded. {TO_DO[transaction.status]}{age}"
+        )
+    return f"{TO_DO[transaction.status]}{age}"

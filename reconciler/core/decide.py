@@ -1,0 +1,162 @@
+"""`decide`: one snapshot and one look in, one decision out. Pure; it never reads a clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from reconciler.core.attention import Attention, find_attention
+from reconciler.core.cadence import next_poll_at
+from reconciler.core.evidence import Verdict
+from reconciler.core.memory import changes_of, remember
+from reconciler.core.model import (
+    Decision,
+    Effect,
+    Hop,
+    Observation,
+    Parked,
+    Policy,
+    RuleVerdict,
+    Transaction,
+)
+from reconciler.core.status import BOOK_AWAY, DcbStatus, EffectKind, Role
+from reconciler.core.transitions import EffectRow, Transition, rows_from
+from reconciler.core.view import View
+from reconciler.core.walk import Findings, Step, stands_at, walk
+
+
+def decide(
+    transaction: Transaction, observation: Observation, now: datetime, policy: Policy
+) -> Decision:
+    """What this look leads to: hops to a fixed point, what is remembered, when to look again.
+
+    A paused transaction is remembered but not moved. A parked one goes on being read and moved,
+    since its status says where the book is; its effects wait for a person.
+    """
+    view = View(transaction, observation, now, policy)
+    findings = Findings(view)
+    steps = () if transaction.paused else walk(findings)
+    status = stands_at(findings, steps)
+    changes = changes_of(transaction, observation, policy)
+    failed = any(observation.leg(role).failed for role in Role)
+    after = replace(
+        _after(view, steps),
+        last_poll_at=now,
+        failures=transaction.failures + 1 if failed else 0,
+        unchanged_looks=0 if steps or changes else transaction.unchanged_looks + 1,
+    )
+    after, newly_parked = _attended(after, find_attention(view, status), now)
+    wait = _look_again_in(findings, status)
+    verdicts = _verdicts(findings, steps, status)
+    after = replace(
+        after,
+        considered=tuple(_timeless(verdict) for verdict in verdicts),
+        next_poll_at=next_poll_at(after, now, policy, wait),
+    )
+    return Decision(
+        transaction=after,
+        hops=tuple(_hop(step, view) for step in steps),
+        changes=changes,
+        verdicts=verdicts,
+        newly_parked=newly_parked,
+    )
+
+
+def _hop(step: Step, view: View) -> Hop:
+    row = step.row
+    effects = (_effect(each, view) for each in row.effects)
+    return Hop(
+        rule=row.rule,
+        source=row.source,
+        target=row.target,
+        inferred=step.inferred,
+        because=step.finding.because,
+        evidence=step.finding.evidence,
+        effects=tuple(effect for effect in effects if effect is not None),
+        outcome=row.outcome,
+    )
+
+
+def _effect(row: EffectRow, view: View) -> Effect | None:
+    """The effect at the library that plays the role; only Almas are acted on, all are told."""
+    side = view.side(row.role)
+    if side is None or view.transaction.workflow not in row.workflows:
+        return None
+    if side.is_external and row.kind is not EffectKind.NOTIFY:
+        return None
+    return Effect(row.kind, row.role, side.leg.host_lms)
+
+
+def _after(view: View, steps: tuple[Step, ...]) -> Transaction:
+    """The snapshot with this look remembered and the steps made."""
+    before = view.transaction
+    after = before.with_legs({leg.role: remember(leg, view) for leg in before.legs})
+    for step in steps:
+        after = _stepped(after, step.row, view.now)
+    return after
+
+
+def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transaction:
+    away = now if row.target in BOOK_AWAY else None
+    return replace(
+        transaction.with_legs(
+            {
+                leg.role: replace(leg, record_state=row.records.get(leg.role, leg.record_state))
+                for leg in transaction.legs
+            }
+        ),
+        status=row.target,
+        previous_status=row.source,
+        status_since=now,
+        outcome=row.outcome or transaction.outcome,
+        dispatched_at=transaction.dispatched_at or away,
+    )
+
+
+def _attended(
+    after: Transaction, attention: Attention | None, now: datetime
+) -> tuple[Transaction, Parked | None]:
+    """Park on a new attention; forget an acknowledged one once it is no longer in sight."""
+    if attention is None:
+        return after if after.parked else replace(after, acknowledged=None), None
+    if after.parked or after.acknowledged == attention.key:
+        return after, None
+    parked = Parked(attention.reason, attention.detail, now)
+    return replace(after, parked=parked), parked
+
+
+def _verdicts(
+    findings: Findings, steps: tuple[Step, ...], status: DcbStatus
+) -> tuple[RuleVerdict, ...]:
+    """Every rule that fired, then every rule considered at the status where we stopped."""
+    fired = tuple(
+        RuleVerdict(step.row.rule, "fires", step.finding.because, step.finding.evidence)
+        for step in steps
+    )
+    ahead = rows_from(status, findings.view.transaction.workflow)
+    return (*fired, *(_verdict(row, findings) for row in ahead))
+
+
+def _verdict(row: Transition, findings: Findings) -> RuleVerdict:
+    """Why a row did not fire: what it waits for, if anything; else why its own fact is not so."""
+    found = [findings.of(fact) for fact in (row.own, *row.implied_by)]
+    holding = next((each for each in found if each.holds), None)
+    if holding is not None:
+        return RuleVerdict(row.rule, "fires", holding.because, holding.evidence)
+    waiting = next((each for each in found if each.verdict is Verdict.WAITS), None)
+    if waiting is not None:
+        return RuleVerdict(row.rule, "waits", waiting.because, waiting.evidence)
+    return RuleVerdict(row.rule, "no", found[0].because, found[0].evidence)
+
+
+def _timeless(verdict: RuleVerdict) -> RuleVerdict:
+    """Without the instants, so that the same sight is stored as the same."""
+    return replace(
+        verdict, evidence=tuple(replace(each, seen_at=None) for each in verdict.evidence)
+    )
+
+
+def _look_again_in(findings: Findings, status: DcbStatus) -> timedelta | None:
+    """The shortest wait after which a second look is asked for, if any."""
+    waits = (found.look_again_in for _, _, found in findings.ahead(status))
+    return min((wait for wait in waits if wait is not None), default=None)

@@ -1,0 +1,358 @@
+"""What the evidence proves: one function per fact, in the words of workflow.md §3.
+
+A fact holds, waits for something that cannot be said yet, or does not hold. It also names the
+reads that would let it be said, given what this look already showed; `lookahead` collects them.
+Facts know roles ("supplier", "pickup side") and no statuses: when a fact matters is the
+business of `transitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from reconciler.core.model import Evidence, Read, ReadKind
+from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
+from reconciler.core.view import Side, View
+
+ITEM, REQUEST, LOAN = Resource.ITEM, Resource.REQUEST, Resource.LOAN
+
+
+class Verdict(StrEnum):
+    HOLDS = "holds"
+    WAITS = "waits"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether a fact holds, why, on which words, and which further reads could settle it."""
+
+    verdict: Verdict
+    because: str
+    evidence: tuple[Evidence, ...] = ()
+    needs: tuple[Read, ...] = ()
+    look_again_in: timedelta | None = None
+    """Set where a second look, this much later, is what is waited for."""
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict is Verdict.HOLDS
+
+
+class Fact(StrEnum):
+    SUPPLIER_CONFIRMED = "supplier_confirmed"
+    BORROWER_PLACED = "borrower_placed"
+    SUPPLIER_IN_TRANSIT = "supplier_in_transit"
+    SUPPLIER_LOAN_ACTIVE = "supplier_loan_active"
+    PICKUP_RECEIVED = "pickup_received"
+    PICKUP_ON_SHELF = "pickup_on_shelf"
+    PICKUP_REQUEST_ON_SHELF = "pickup_request_on_shelf"
+    PICKUP_LOANED = "pickup_loaned"
+    PICKUP_LOAN_COMPLETE = "pickup_loan_complete"
+    PICKUP_RETURNED = "pickup_returned"
+    SUPPLIER_HOME = "supplier_home"
+    SUPPLIER_HOME_PROVED = "supplier_home_proved"
+
+
+def _holds(because: str, evidence: tuple[Evidence, ...]) -> Finding:
+    return Finding(Verdict.HOLDS, because, evidence)
+
+
+def _no(because: str, evidence: tuple[Evidence, ...] = ()) -> Finding:
+    return Finding(Verdict.NO, because, evidence)
+
+
+def _cannot_say(side: Side, kind: ReadKind, evidence: tuple[Evidence, ...] = ()) -> Finding:
+    """Waiting for one read; asked for only if it was not already tried in this look."""
+    tried = side.seen.of(kind).was_asked
+    needs = () if tried or side.is_external else (Read(side.role, kind),)
+    return Finding(Verdict.WAITS, side.why_unknown(kind), evidence, needs)
+
+
+_NO_PICKUP_SIDE = _no("no library is known where the reader collects the book")
+
+
+# --- placing -----------------------------------------------------------------
+
+
+def supplier_confirmed(view: View) -> Finding:
+    """Row 2: our hold stands and a copy is bound to it, or the copy is already moving for it."""
+    side = view.supplier
+    seen = side.evidence(REQUEST, ITEM)
+    if side.request_is_live is None:
+        return _cannot_say(side, ReadKind.REQUEST, seen)
+    if not side.request_is_live:
+        return _no("the supplier's request is closed", seen)
+    if side.item_state in (ItemState.TRANSIT, ItemState.ON_HOLD_SHELF):
+        return _holds("the supplier's item moves for our request", seen)
+    if side.request_state is None:
+        return Finding(Verdict.WAITS, "the supplier has not said that the request stands", seen)
+    request = side.request
+    if side.is_external or (request and (request.item_pid or request.barcode)):
+        return _holds("the supplier's request stands and a copy is bound to it", seen)
+    return Finding(Verdict.WAITS, "no copy is bound to the supplier's request yet", seen)
+
+
+def borrower_placed(view: View) -> Finding:
+    """Row 3: the borrower's request exists."""
+    side = view.side(Role.BORROWER)
+    if side is None:
+        return _no("this transaction has no borrower leg")
+    if side.leg.request_id or side.is_external:
+        return _holds("the borrower's request is placed", side.evidence(REQUEST))
+    return Finding(Verdict.WAITS, "the borrower's request is not placed yet")
+
+
+# --- the way out -------------------------------------------------------------
+
+
+def supplier_in_transit(view: View) -> Finding:
+    """Row 5: the lender's item is in transit while our request stands."""
+    side = view.supplier
+    seen = side.evidence(ITEM, REQUEST)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state is not ItemState.TRANSIT:
+        return _no(f"the supplier's item is {side.item_state}, not in transit", seen)
+    if side.request_is_live is None:
+        return _cannot_say(side, ReadKind.REQUEST, seen)
+    if not side.request_is_live:
+        return _no("the supplier's item is in transit, but not for our request: it is closed", seen)
+    return _holds("the supplier's item is in transit for our request", seen)
+
+
+def supplier_loan_active(view: View) -> Finding:
+    """The lender's item is on loan to our virtual patron: it has left the shelf for us."""
+    side = view.supplier
+    seen = side.evidence(ITEM, LOAN)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state is not ItemState.LOANED:
+        return _no("the supplier's item is not on loan", seen)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    if side.loan_state is LoanState.ACTIVE:
+        return _holds("the supplier's item is on loan to our patron", seen)
+    return _no("the supplier's item is on loan, but not to our patron", seen)
+
+
+def pickup_received(view: View) -> Finding:
+    """Row 6: the book is at the pickup side."""
+    arrived = (ItemState.RECEIVED, ItemState.ON_HOLD_SHELF, ItemState.LOANED)
+    return _pickup_item_is(view, arrived, "has arrived")
+
+
+def pickup_on_shelf(view: View) -> Finding:
+    """Row 7: the book waits on the hold shelf, or was taken from it."""
+    shelved = (ItemState.ON_HOLD_SHELF, ItemState.LOANED)
+    return _pickup_item_is(view, shelved, "reached the hold shelf")
+
+
+def _pickup_item_is(view: View, states: tuple[ItemState, ...], what: str) -> Finding:
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(ITEM)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM)
+    if side.item_state in states:
+        return _holds(f"the {side.role}'s item {what}", seen)
+    return _no(f"the {side.role}'s item is {side.item_state}", seen)
+
+
+def pickup_request_on_shelf(view: View) -> Finding:
+    """The request itself says that the book waits on the hold shelf."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(REQUEST)
+    if side.request_state is None:
+        return _cannot_say(side, ReadKind.REQUEST)
+    if side.request_state is RequestState.ON_HOLD_SHELF:
+        return _holds(f"the {side.role}'s request is on the hold shelf", seen)
+    return _no(f"the {side.role}'s request is {side.request_state}", seen)
+
+
+# --- the loan ----------------------------------------------------------------
+
+
+def pickup_loaned(view: View) -> Finding:
+    """Row 8: the reader has the book: a loan of ours is active at the pickup side."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(LOAN, ITEM)
+    if side.loan_state is LoanState.ACTIVE:
+        return _holds(f"the {side.role}'s loan is active", seen)
+    if side.loan_state is LoanState.COMPLETE:
+        return _no(f"the {side.role}'s loan is already complete", seen)
+    if side.item_state is not ItemState.LOANED:
+        if side.item_state is None and side.request_has_ended:
+            return _cannot_say(side, ReadKind.LOAN, seen)
+        return _no(f"no loan at the {side.role}", seen)
+    if side.is_external:
+        return _holds(f"the {side.role} says that the item is on loan", seen)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    return _no(f"the {side.role}'s item is on loan, but not to our reader", seen)
+
+
+def pickup_loan_complete(view: View) -> Finding:
+    """The loan was opened and closed between two looks: a completed loan of ours was found."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(LOAN, REQUEST)
+    if side.loan_state is LoanState.COMPLETE:
+        return _holds(f"the {side.role}'s loan is complete", seen)
+    if side.loan_state is LoanState.ACTIVE or side.item_state is ItemState.LOANED:
+        return _no(f"the {side.role}'s item is still on loan", seen)
+    if not side.request_has_ended:
+        return _no(f"the {side.role}'s request has not ended", seen)
+    return _completed_loan(side)
+
+
+def _completed_loan(side: Side) -> Finding:
+    """Look for our completed loan: by its id where that is known, else in the item's list."""
+    seen = side.evidence(LOAN, ITEM)
+    if side.leg.loan_id and not side.seen.loan.was_asked:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    if side.seen.completed_loan.value is None:
+        return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+    return _no(f"no completed loan of ours is on record at the {side.role}", seen)
+
+
+# --- the way home ------------------------------------------------------------
+
+
+def pickup_returned(view: View) -> Finding:
+    """Row 9: the reader has brought the book back (asked only after a loan was seen)."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(LOAN, ITEM)
+    if side.loan_state is LoanState.COMPLETE:
+        return _holds(f"the {side.role}'s loan is complete", seen)
+    if side.is_external:
+        return _external_returned(side)
+    if side.loan_state is LoanState.ACTIVE:
+        return _no(f"the {side.role}'s loan is still active", seen)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state in (ItemState.IN_PLACE, ItemState.TRANSIT):
+        return _holds(f"the {side.role}'s item is back and no loan of ours is active", seen)
+    return _completed_loan(side)
+
+
+def _external_returned(side: Side) -> Finding:
+    """Of an external library the newest statement counts: a loan said earlier is overtaken."""
+    seen = side.evidence(LOAN, ITEM)
+    back = side.item_state in (ItemState.IN_PLACE, ItemState.TRANSIT)
+    loan_at, item_at = side.leg.loan.seen_at, side.leg.item.seen_at
+    if back and (loan_at is None or (item_at is not None and item_at > loan_at)):
+        return _holds(f"the {side.role} says that the item is back", seen)
+    return Finding(Verdict.WAITS, f"the {side.role} has not said that the book came back", seen)
+
+
+def supplier_home(view: View) -> Finding:
+    """Row 10: the lender has the book again (asked once the book is on its way home)."""
+    side = view.supplier
+    seen = side.evidence(ITEM, LOAN)
+    if side.loan_state is LoanState.COMPLETE:
+        return _holds("the supplier's loan is complete", seen)
+    if side.item_state is ItemState.IN_PLACE:
+        return _holds("the supplier's item is in place", seen)
+    return _home_for_the_next_reader(side)
+
+
+def supplier_home_proved(view: View) -> Finding:
+    """The lender has the book again although the return was never seen at the pickup side.
+
+    Stricter than `supplier_home`: one side alone must not end the loan on the other, so a mere
+    "in place" counts only without an active loan of ours, in two looks, and after a loan of ours
+    was seen.
+    """
+    side = view.supplier
+    seen = side.evidence(ITEM, LOAN)
+    if side.loan_state is LoanState.COMPLETE:
+        return _holds("the supplier's loan is complete", seen)
+    if side.item_state is not ItemState.IN_PLACE:
+        return _home_for_the_next_reader(side)
+    if side.is_external:
+        return _external_home(view, side)
+    if side.loan_state is LoanState.ACTIVE:
+        return _no("the supplier's item is in place, but our loan is still active", seen)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    if not side.seen.completed_loan.was_asked:
+        return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+    if not side.loan_was_seen:
+        return _no(
+            "the supplier's item is in place, but no loan of ours was ever seen there: "
+            "it may never have been scanned out",
+            seen,
+        )
+    if not side.in_place_confirmed:
+        return Finding(
+            Verdict.WAITS,
+            "the supplier's item is in place; a second look has to confirm it",
+            seen,
+            look_again_in=side.settle,
+        )
+    return _holds("the supplier's item is in place again, and our loan there is over", seen)
+
+
+def _external_home(view: View, side: Side) -> Finding:
+    """A person said "in place": it counts if it was said after the book had been loaned."""
+    seen = side.evidence(ITEM, LOAN)
+    said_at = side.leg.item.seen_at
+    if said_at is not None and said_at >= view.transaction.status_since:
+        return _holds("the supplier says that the item is in place again", seen)
+    return _no("the supplier's “in place” was said before the book was loaned", seen)
+
+
+def _home_for_the_next_reader(side: Side) -> Finding:
+    """The book came home and already waits for, or went to, somebody else."""
+    seen = side.evidence(ITEM, LOAN, REQUEST)
+    taken = (ItemState.ON_HOLD_SHELF, ItemState.REQUESTED, ItemState.LOANED)
+    if side.loan_state is LoanState.ACTIVE:
+        return _no("the supplier's loan to our patron is still active", seen)
+    if side.item_state is None:
+        if side.loan_state is None:
+            return _cannot_say(side, ReadKind.LOAN, seen)
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.is_external:
+        return _no(f"the supplier says that the item is {side.item_state}", seen)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    if not side.seen.completed_loan.was_asked:
+        return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+    went = side.item_state is not ItemState.LOANED or side.seen.loaned_to_other
+    if side.item_state not in taken or not side.loan_was_seen or not went:
+        return _no(f"the supplier's item is {side.item_state}, which proves no return", seen)
+    if side.request_is_live is None:
+        return _cannot_say(side, ReadKind.REQUEST, seen)
+    if side.request_is_live:
+        return _no(f"the supplier's item is {side.item_state} for our own request", seen)
+    return _holds("the supplier's item is home: it already serves the next reader", seen)
+
+
+FACTS: dict[Fact, Callable[[View], Finding]] = {
+    Fact.SUPPLIER_CONFIRMED: supplier_confirmed,
+    Fact.BORROWER_PLACED: borrower_placed,
+    Fact.SUPPLIER_IN_TRANSIT: supplier_in_transit,
+    Fact.SUPPLIER_LOAN_ACTIVE: supplier_loan_active,
+    Fact.PICKUP_RECEIVED: pickup_received,
+    Fact.PICKUP_ON_SHELF: pickup_on_shelf,
+    Fact.PICKUP_REQUEST_ON_SHELF: pickup_request_on_shelf,
+    Fact.PICKUP_LOANED: pickup_loaned,
+    Fact.PICKUP_LOAN_COMPLETE: pickup_loan_complete,
+    Fact.PICKUP_RETURNED: pickup_returned,
+    Fact.SUPPLIER_HOME: supplier_home,
+    Fact.SUPPLIER_HOME_PROVED: supplier_home_proved,
+}

@@ -1,0 +1,107 @@
+"""Alma's words to ours, as data. A word that is not here stays UNKNOWN with Alma's own beside it.
+
+Source: workflow.md §2, alma-api.md §3.2, §4.1, §5.2, and the recorded payloads. Descriptions are
+never matched: they change with the language and over the years.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from reconciler.core.status import ItemState, LoanState, RequestState
+
+ITEM_BY_PROCESS: dict[str, ItemState] = {
+    "LOAN": ItemState.LOANED,
+    "TRANSIT": ItemState.TRANSIT,
+    "HOLDSHELF": ItemState.ON_HOLD_SHELF,
+    "REQUESTED": ItemState.REQUESTED,
+    "MISSING": ItemState.LOST,
+    "LOST_LOAN": ItemState.LOST,
+    "LOST_LOAN_AND_PAID": ItemState.LOST,
+    "LOST_ILL": ItemState.LOST,
+    "CLAIM_RETURNED_LOAN": ItemState.CLAIMED_RETURNED,
+    "ACQ": ItemState.UNAVAILABLE,
+    "TECHNICAL": ItemState.UNAVAILABLE,
+    "WORK_ORDER_DEPARTMENT": ItemState.UNAVAILABLE,
+    "ILL": ItemState.UNAVAILABLE,
+    "TRANSIT_TO_REMOTE_STORAGE": ItemState.UNAVAILABLE,
+}
+"""`item_data.process_type`: decides wherever it is not blank."""
+
+ITEM_BY_BASE_STATUS: dict[str, ItemState] = {
+    "1": ItemState.IN_PLACE,
+    "0": ItemState.UNAVAILABLE,
+}
+"""`item_data.base_status`: asked only when there is no process."""
+
+REQUEST_BY_STATUS: dict[str, RequestState] = {
+    "NOT_STARTED": RequestState.PLACED,
+    "IN_PROCESS": RequestState.ACTIVE,
+    "ON_HOLD_SHELF": RequestState.ON_HOLD_SHELF,
+    "HISTORY": RequestState.CLOSED,
+}
+"""`request_status`, as a code or as a label ("In Process")."""
+
+LOAN_BY_STATUS: dict[str, LoanState] = {
+    "ACTIVE": LoanState.ACTIVE,
+    "COMPLETE": LoanState.COMPLETE,
+}
+"""`loan_status`. A loan that is claimed returned or lost is still ACTIVE."""
+
+LOST_LOAN_PROCESSES = frozenset({"LOST", "LOST_AND_PAID", "LOST_LOAN", "LOST_LOAN_AND_PAID"})
+CLAIMED_LOAN_PROCESSES = frozenset({"CLAIMED_RETURN", "CLAIMED_RETURNED", "CLAIM_RETURNED_LOAN"})
+"""`process_status` of a loan, the words that staff have to be told of (alma-api.md §4.1)."""
+
+
+class Subject(StrEnum):
+    """What a call asked for; which error codes mean "there is none" depends on it."""
+
+    USER = "user"
+    BIB = "bib"
+    HOLDING = "holding"
+    ITEM = "item"
+    REQUEST = "request"
+    LOAN = "loan"
+    CONFIGURATION = "configuration"
+
+
+NOT_FOUND_CODES: dict[Subject, frozenset[str]] = {
+    Subject.USER: frozenset({"401861", "401890"}),
+    Subject.BIB: frozenset({"402203", "402204"}),
+    Subject.HOLDING: frozenset({"402203", "402204", "402208", "60213"}),
+    Subject.ITEM: frozenset(
+        {"401683", "401688", "401689", "402203", "402204", "40166411", "60328"}
+    ),
+    Subject.REQUEST: frozenset({"401694", "401697", "401907", "NOT_FOUND"}),
+    Subject.LOAN: frozenset({"401823"}),
+    Subject.CONFIGURATION: frozenset({"NOT_FOUND"}),
+}
+"""Alma's codes that prove absence (alma-api.md §2.2, §3.3, §3.7, §4.4, §5.3; fixtures 37).
+
+The catch-all codes (401652, 60101, 402119) are not among them, and neither is a bare HTTP 404.
+"""
+
+
+def normalise(word: str | None) -> str:
+    """Alma's code words without the accidents of case, blanks and labels; "" when absent."""
+    return "_".join((word or "").split()).upper()
+
+
+def item_state(base_status: str | None, process_type: str | None) -> tuple[ItemState, str]:
+    """The canonical state and the raw "base/process" of an item that names at least one."""
+    process, base = normalise(process_type), normalise(base_status)
+    raw = f"{base}/{process}"
+    if process:
+        return ITEM_BY_PROCESS.get(process, ItemState.UNKNOWN), raw
+    return ITEM_BY_BASE_STATUS.get(base, ItemState.UNKNOWN), raw
+
+
+def request_state(request_status: str) -> tuple[RequestState, str]:
+    word = normalise(request_status)
+    return REQUEST_BY_STATUS.get(word, RequestState.UNKNOWN), request_status.strip()
+
+
+def loan_state(loan_status: str, process_status: str | None) -> tuple[LoanState, str]:
+    word, process = normalise(loan_status), normalise(process_status)
+    raw = f"{word}/{process}" if process else word
+    return LOAN_BY_STATUS.get(word, LoanState.UNKNOWN), raw

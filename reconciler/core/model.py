@@ -1,0 +1,466 @@
+"""The values that a decision is made from and made of: frozen, without I/O.
+
+`Transaction` is our snapshot, `Observation` is what one look showed, `Decision` is what follows.
+Instants are aware UTC. Ids are Alma's own text (they do not fit a JSON number without loss).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic, NewType, TypeVar
+
+from reconciler.core.status import (
+    DcbStatus,
+    EffectKind,
+    HistoryKind,
+    IntentState,
+    ItemState,
+    LoanState,
+    Outcome,
+    RequestState,
+    Resource,
+    Role,
+    Workflow,
+)
+
+TransactionId = NewType("TransactionId", str)
+HostLmsCode = NewType("HostLmsCode", str)
+MmsId = NewType("MmsId", str)
+HoldingId = NewType("HoldingId", str)
+ItemPid = NewType("ItemPid", str)
+RequestId = NewType("RequestId", str)
+LoanId = NewType("LoanId", str)
+UserId = NewType("UserId", str)
+Barcode = NewType("Barcode", str)
+LibraryCode = NewType("LibraryCode", str)
+LocationCode = NewType("LocationCode", str)
+DeskCode = NewType("DeskCode", str)
+
+T = TypeVar("T")
+
+
+# --- what a look showed ------------------------------------------------------
+
+
+class SeenKind(StrEnum):
+    VALUE = "value"
+    UNREADABLE = "unreadable"
+    NOT_OBSERVED = "not observed"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[T]):
+    """One thing that was looked at: a value, unreadable for a reason, or not looked at.
+
+    "Not there" is a value of each vocabulary (`ItemState.ABSENT`, `RequestState.CLOSED`,
+    `LoanState.ABSENT`), given only for a not-found answer of the contract. A read that failed
+    is unreadable: never a state, never a default.
+    """
+
+    kind: SeenKind
+    value: T | None = None
+    reason: str | None = None
+    code: str | None = None
+    """Alma's own error code, where it gave one."""
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, value: T, at: datetime) -> Seen[T]:
+        return cls(SeenKind.VALUE, value=value, at=at)
+
+    @classmethod
+    def unreadable(cls, reason: str, at: datetime, code: str | None = None) -> Seen[T]:
+        return cls(SeenKind.UNREADABLE, reason=reason, code=code, at=at)
+
+    @classmethod
+    def not_observed(cls) -> Seen[T]:
+        return cls(SeenKind.NOT_OBSERVED)
+
+    @property
+    def is_unreadable(self) -> bool:
+        return self.kind is SeenKind.UNREADABLE
+
+    @property
+    def was_asked(self) -> bool:
+        return self.kind is not SeenKind.NOT_OBSERVED
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSight:
+    """An item as one read showed it. `raw` is Alma's "base_status/process_type"."""
+
+    state: ItemState
+    raw: str
+    mms_id: MmsId | None = None
+    holding_id: HoldingId | None = None
+    pid: ItemPid | None = None
+    barcode: Barcode | None = None
+    library: LibraryCode | None = None
+    location: LocationCode | None = None
+    requested: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSight:
+    """A hold as one read showed it. `item_pid` is None while no copy is bound to it."""
+
+    state: RequestState
+    raw: str
+    request_id: RequestId | None = None
+    user_id: UserId | None = None
+    mms_id: MmsId | None = None
+    item_pid: ItemPid | None = None
+    barcode: Barcode | None = None
+    placed_at: datetime | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoanSight:
+    """A loan as one read showed it. `raw` is "loan_status/process_status"."""
+
+    state: LoanState
+    raw: str
+    loan_id: LoanId | None = None
+    user_id: UserId | None = None
+    item_pid: ItemPid | None = None
+    item_barcode: Barcode | None = None
+    began_at: datetime | None = None
+    due_at: datetime | None = None
+    returned_at: datetime | None = None
+    process: str | None = None
+
+
+def _none_item() -> Seen[ItemSight]:
+    return Seen.not_observed()
+
+
+def _none_request() -> Seen[RequestSight]:
+    return Seen.not_observed()
+
+
+def _none_loan() -> Seen[LoanSight]:
+    return Seen.not_observed()
+
+
+def _none_requests() -> Seen[tuple[RequestSight, ...]]:
+    return Seen.not_observed()
+
+
+class ReadKind(StrEnum):
+    """The reads that a look can consist of; each is one field of `LegObservation`."""
+
+    ITEM = "item"
+    REQUEST = "request"
+    LOAN = "loan"
+    COMPLETED_LOAN = "completed_loan"
+    ITEM_REQUESTS = "item_requests"
+
+
+AnySeen = Seen[ItemSight] | Seen[RequestSight] | Seen[LoanSight] | Seen[tuple[RequestSight, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LegObservation:
+    """What one look showed of one leg.
+
+    `loan` is our loan found by its id or among the item's active loans; `completed_loan` is our
+    loan found among the item's completed ones. Both are ABSENT when the list was read and holds
+    none of ours; `loaned_to_other` says that the active loan is somebody else's.
+    `item_requests` are the item's active requests, ours among them.
+    """
+
+    item: Seen[ItemSight] = field(default_factory=_none_item)
+    request: Seen[RequestSight] = field(default_factory=_none_request)
+    loan: Seen[LoanSight] = field(default_factory=_none_loan)
+    completed_loan: Seen[LoanSight] = field(default_factory=_none_loan)
+    loaned_to_other: bool = False
+    item_requests: Seen[tuple[RequestSight, ...]] = field(default_factory=_none_requests)
+    user_primary_id: UserId | None = None
+    """Learnt where Alma names our user otherwise than we do."""
+
+    def of(self, kind: ReadKind) -> AnySeen:
+        fields: dict[ReadKind, AnySeen] = {
+            ReadKind.ITEM: self.item,
+            ReadKind.REQUEST: self.request,
+            ReadKind.LOAN: self.loan,
+            ReadKind.COMPLETED_LOAN: self.completed_loan,
+            ReadKind.ITEM_REQUESTS: self.item_requests,
+        }
+        return fields[kind]
+
+    @property
+    def failed(self) -> bool:
+        """Whether at least one read of this look failed."""
+        return any(self.of(kind).is_unreadable for kind in ReadKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a transaction, all roles together: decided on once, as one snapshot."""
+
+    legs: Mapping[Role, LegObservation]
+
+    def leg(self, role: Role) -> LegObservation:
+        return self.legs.get(role, LegObservation())
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    role: Role
+    kind: ReadKind
+
+
+# --- our snapshot ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last readable word for one resource, and since when it has been the same.
+
+    `failure` is why the newest read failed; the word before it stays.
+    """
+
+    state: str | None = None
+    raw: str | None = None
+    seen_at: datetime | None = None
+    since: datetime | None = None
+    failure: str | None = None
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One library's part of a transaction: which ids stand for it there, what was last seen."""
+
+    role: Role
+    host_lms: HostLmsCode
+    user_id: UserId | None = None
+    user_primary_id: UserId | None = None
+    """Learnt when Alma names the same user otherwise than `user_id` does."""
+    request_id: RequestId | None = None
+    mms_id: MmsId | None = None
+    holding_id: HoldingId | None = None
+    item_pid: ItemPid | None = None
+    item_barcode: Barcode | None = None
+    loan_id: LoanId | None = None
+    item: Remembered = Remembered()
+    request: Remembered = Remembered()
+    loan: Remembered = Remembered()
+    request_placed_at: datetime | None = None
+    loan_seen_at: datetime | None = None
+    """When a loan of ours was first seen ACTIVE here."""
+    loan_due_at: datetime | None = None
+    record_state: str | None = None
+
+    def remembered(self, resource: Resource) -> Remembered:
+        return {
+            Resource.ITEM: self.item,
+            Resource.REQUEST: self.request,
+            Resource.LOAN: self.loan,
+        }[resource]
+
+    def with_word(self, resource: Resource, word: Remembered) -> Leg:
+        """The leg with another last word for one resource."""
+        if resource is Resource.ITEM:
+            return replace(self, item=word)
+        if resource is Resource.REQUEST:
+            return replace(self, request=word)
+        return replace(self, loan=word)
+
+    @property
+    def has_item_key(self) -> bool:
+        """An item is read by all three of its ids, or found again by its barcode."""
+        return bool(self.item_barcode) or self.has_item_path
+
+    @property
+    def has_item_path(self) -> bool:
+        return bool(self.mms_id and self.holding_id and self.item_pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Waits for a person; only a person's command takes it out. `reason` is a stable code."""
+
+    reason: str
+    detail: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One observed word that a rule stood on, with Alma's own beside it."""
+
+    role: Role
+    resource: Resource
+    state: str
+    raw: str | None
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """One rule that was considered: it `fires`, `waits` for something, or does not (`no`)."""
+
+    rule: str
+    verdict: str
+    because: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One DCB patron request that we look after, as it is stored."""
+
+    id: TransactionId
+    tenant: HostLmsCode
+    """The library whose queue and quota it belongs to: the first Alma, the lender's before all."""
+    workflow: Workflow
+    status: DcbStatus
+    status_since: datetime
+    created_at: datetime
+    supplier: Leg
+    borrower: Leg | None = None
+    pickup: Leg | None = None
+    previous_status: DcbStatus | None = None
+    outcome: Outcome | None = None
+    parked: Parked | None = None
+    acknowledged: str | None = None
+    """The attention that a person has already dealt with; the same one does not park again."""
+    paused: bool = False
+    dispatched_at: datetime | None = None
+    """When the book was first known to have left the lender."""
+    next_poll_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    failures: int = 0
+    """Looks in a row in which at least one read failed."""
+    unchanged_looks: int = 0
+    considered: tuple[RuleVerdict, ...] = ()
+    """What the newest look made of each rule, for `explain`; evidence without its instants."""
+    version: int = 0
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        return tuple(leg for leg in (self.supplier, self.borrower, self.pickup) if leg)
+
+    def leg(self, role: Role) -> Leg | None:
+        return {
+            Role.SUPPLIER: self.supplier,
+            Role.BORROWER: self.borrower,
+            Role.PICKUP: self.pickup,
+        }[role]
+
+    def with_legs(self, legs: Mapping[Role, Leg]) -> Transaction:
+        return replace(
+            self,
+            supplier=legs.get(Role.SUPPLIER, self.supplier),
+            borrower=legs.get(Role.BORROWER, self.borrower),
+            pickup=legs.get(Role.PICKUP, self.pickup),
+        )
+
+
+# --- what follows ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An outward act that a hop asks for: an ensure verb at one library."""
+
+    kind: EffectKind
+    role: Role
+    host_lms: HostLmsCode
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One legal step of status. `inferred`: its own evidence was not seen, later evidence was."""
+
+    rule: str
+    source: DcbStatus
+    target: DcbStatus
+    inferred: bool
+    because: str
+    evidence: tuple[Evidence, ...]
+    effects: tuple[Effect, ...] = ()
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A word that differs from the last one seen."""
+
+    evidence: Evidence
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one look leads to. `transaction` is the snapshot as it will be stored."""
+
+    transaction: Transaction
+    hops: tuple[Hop, ...]
+    changes: tuple[Change, ...]
+    verdicts: tuple[RuleVerdict, ...]
+    newly_parked: Parked | None = None
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        return tuple(effect for hop in self.hops for effect in hop.effects)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One row of a transaction's append-only history. `seq` is 0 until it is stored."""
+
+    at: datetime
+    kind: HistoryKind
+    actor: str
+    source: DcbStatus | None = None
+    target: DcbStatus | None = None
+    rule: str | None = None
+    inferred: bool = False
+    reason: str | None = None
+    detail: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostPolicy:
+    """What the core has to know of one library system."""
+
+    is_external: bool
+    acts: bool
+    """False in `observe` mode: effects are recorded and shown, never carried out."""
+    settle: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that a decision depends on."""
+
+    hosts: Mapping[HostLmsCode, HostPolicy]
+    intervals: Mapping[DcbStatus, timedelta]
+
+    def is_external(self, leg: Leg) -> bool:
+        return self.hosts[leg.host_lms].is_external
+
+    def settle(self, leg: Leg) -> timedelta:
+        return self.hosts[leg.host_lms].settle
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An effect as it stands in the store. `asked_by` is the history row of its hop."""
+
+    id: str
+    kind: EffectKind
+    role: Role
+    host_lms: HostLmsCode
+    state: IntentState
+    asked_by: int
+    attempts: int = 0
+    last_error: str | None = None

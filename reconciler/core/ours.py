@@ -1,0 +1,85 @@
+"""Whose is it? Nothing that a library answers is believed to be ours without a match of ids.
+
+An item must be the item that we asked for; a loan must be of our item, by our user, and not from
+before our request. Source: workflow.md §2, alma-api.md §4.1 ("no request_id in returned loans").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from reconciler.core.model import ItemSight, Leg, LoanSight, RequestSight, Seen, Transaction
+from reconciler.core.status import LoanState, Role
+
+MISMATCH = "MISMATCH"
+"""Our own code for an answer about something else than what was asked for."""
+
+
+def checked_item(leg: Leg, item: ItemSight, at: datetime) -> Seen[ItemSight]:
+    """The item if it is the one we follow; else unreadable with the code MISMATCH."""
+    if item.pid and leg.item_pid and item.pid != leg.item_pid:
+        return Seen.unreadable("Alma answered with another item", at, MISMATCH)
+    return Seen.of(item, at)
+
+
+def checked_request(leg: Leg, request: RequestSight, at: datetime) -> Seen[RequestSight]:
+    """The request if it is the one we asked for."""
+    if request.request_id and leg.request_id and request.request_id != leg.request_id:
+        return Seen.unreadable("Alma answered with another request", at, MISMATCH)
+    return Seen.of(request, at)
+
+
+def checked_loan(leg: Leg, loan: LoanSight, at: datetime) -> Seen[LoanSight]:
+    """A loan that was asked for by its id, if it is of our item."""
+    other_id = loan.loan_id and leg.loan_id and loan.loan_id != leg.loan_id
+    if other_id or is_our_item(leg, loan) is False:
+        return Seen.unreadable("Alma answered with another loan", at, MISMATCH)
+    return Seen.of(loan, at)
+
+
+def is_our_item(leg: Leg, loan: LoanSight) -> bool | None:
+    """Whether a loan is of our item: by pid, else by barcode; None when neither can tell."""
+    if loan.item_pid and leg.item_pid:
+        return loan.item_pid == leg.item_pid
+    if loan.item_barcode and leg.item_barcode:
+        return loan.item_barcode == leg.item_barcode
+    return None
+
+
+def is_our_user(leg: Leg, user_id: str | None) -> bool:
+    """Whether Alma names our user. Its ids are case-insensitive (alma-api.md §2.3)."""
+    if not user_id:
+        return False
+    ours = {known.casefold() for known in (leg.user_id, leg.user_primary_id) if known}
+    return user_id.casefold() in ours
+
+
+def began_after_our_request(transaction: Transaction, leg: Leg, loan: LoanSight) -> bool:
+    """Whether a loan can belong to this lend in time.
+
+    A virtual item is made for one lend, so any loan of it fits. The lender's real item may have
+    been lent to the same virtual patron before: there a loan has to have begun after our request,
+    or, when that instant is not known, to be still active or to have ended within this lend.
+    """
+    if leg.request_placed_at is not None and loan.began_at is not None:
+        return loan.began_at >= leg.request_placed_at
+    if leg.role is not Role.SUPPLIER or loan.state is LoanState.ACTIVE:
+        return True
+    return loan.returned_at is not None and loan.returned_at >= transaction.status_since
+
+
+def our_loan(transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]) -> LoanSight | None:
+    """The newest loan in a list of our item's loans that is ours; None when there is none."""
+    ours = [
+        loan
+        for loan in loans
+        if is_our_user(leg, loan.user_id)
+        and is_our_item(leg, loan) is not False
+        and began_after_our_request(transaction, leg, loan)
+    ]
+    return max(ours, key=_began, default=None)
+
+
+def _began(loan: LoanSight) -> str:
+    return loan.began_at.isoformat() if loan.began_at else ""

@@ -1,0 +1,183 @@
+"""The transitions of a lend, as one table. Two rules for this file:
+
+1. Everything that can change a status is a row here; nothing elsewhere assigns one.
+2. Nothing here reads a word of Alma's: rows name facts, and `evidence` says when a fact holds.
+
+A row leads from one status to the next legal one. It fires on its own fact; it also fires,
+marked `inferred`, on a later fact that implies it, because polling misses states. The rows run
+to a fixed point on one snapshot, so a book that jumped from "placed" to "loaned" between two
+looks passes every status on the way, each with its own history row. An irreversible row is
+implied only by a fact in which the thing itself was read.
+
+Source: workflow.md §3; the numbers are its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.evidence import Fact
+from reconciler.core.status import (
+    JOURNEYS,
+    DcbStatus,
+    EffectKind,
+    Outcome,
+    RecordState,
+    Role,
+    Workflow,
+)
+
+S = DcbStatus
+W = Workflow
+ALL = frozenset(Workflow)
+WITH_TRANSPORT = frozenset({W.STANDARD, W.PICKUP_ANYWHERE})
+VIA_PICKUP_LIBRARY = frozenset({W.PICKUP_ANYWHERE})
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """An effect of a row, at the library of `role`, in these workflows (when it is an Alma)."""
+
+    kind: EffectKind
+    role: Role
+    workflows: frozenset[Workflow] = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row: on `own` evidence, or inferred from `implied_by`, `source` becomes `target`."""
+
+    number: str
+    rule: str
+    source: DcbStatus
+    target: DcbStatus
+    own: Fact
+    implied_by: tuple[Fact, ...] = ()
+    workflows: frozenset[Workflow] = ALL
+    effects: tuple[EffectRow, ...] = ()
+    outcome: Outcome | None = None
+    records: Mapping[Role, RecordState] = field(default_factory=dict)
+    note: str = ""
+
+
+_BOOK_IS_AT_PICKUP = (
+    Fact.PICKUP_RECEIVED,
+    Fact.PICKUP_REQUEST_ON_SHELF,
+    Fact.PICKUP_LOANED,
+    Fact.PICKUP_LOAN_COMPLETE,
+)
+_BOOK_HAS_LEFT = (Fact.SUPPLIER_IN_TRANSIT, *_BOOK_IS_AT_PICKUP, Fact.SUPPLIER_LOAN_ACTIVE)
+
+_IN_TRANSIT_EFFECTS = (
+    EffectRow(EffectKind.VIRTUAL_ITEM_IN_TRANSIT, Role.BORROWER, WITH_TRANSPORT),
+    EffectRow(EffectKind.VIRTUAL_ITEM_IN_TRANSIT, Role.PICKUP, VIA_PICKUP_LIBRARY),
+)
+
+
+def _in_transit_from(source: DcbStatus, workflow: Workflow) -> Transition:
+    return Transition(
+        "5",
+        "HandleSupplierInTransit",
+        source,
+        S.PICKUP_TRANSIT,
+        own=Fact.SUPPLIER_IN_TRANSIT,
+        implied_by=(*_BOOK_IS_AT_PICKUP, Fact.SUPPLIER_LOAN_ACTIVE),
+        workflows=frozenset({workflow}),
+        effects=_IN_TRANSIT_EFFECTS,
+    )
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(
+        "2",
+        "HandleSupplierRequestConfirmed",
+        S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
+        S.CONFIRMED,
+        own=Fact.SUPPLIER_CONFIRMED,
+        implied_by=_BOOK_HAS_LEFT,
+    ),
+    Transition(
+        "3",
+        "PlacePatronRequestAtBorrowingAgency",
+        S.CONFIRMED,
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        own=Fact.BORROWER_PLACED,
+        workflows=ALL - {W.LOCAL},
+        note="never inferred: the borrower's request is there or it is not",
+    ),
+    _in_transit_from(S.REQUEST_PLACED_AT_BORROWING_AGENCY, W.STANDARD),
+    _in_transit_from(S.REQUEST_PLACED_AT_PICKUP_AGENCY, W.PICKUP_ANYWHERE),
+    Transition(
+        "6",
+        "HandleBorrowerItemReceived",
+        S.PICKUP_TRANSIT,
+        S.RECEIVED_AT_PICKUP,
+        own=Fact.PICKUP_RECEIVED,
+        implied_by=(Fact.PICKUP_REQUEST_ON_SHELF, Fact.PICKUP_LOANED, Fact.PICKUP_LOAN_COMPLETE),
+        workflows=WITH_TRANSPORT,
+    ),
+    Transition(
+        "7",
+        "HandleBorrowerItemOnHoldShelf",
+        S.RECEIVED_AT_PICKUP,
+        S.READY_FOR_PICKUP,
+        own=Fact.PICKUP_ON_SHELF,
+        implied_by=(Fact.PICKUP_REQUEST_ON_SHELF, Fact.PICKUP_LOANED, Fact.PICKUP_LOAN_COMPLETE),
+        workflows=WITH_TRANSPORT,
+        note="the lender's real item is never scanned while the book is elsewhere",
+    ),
+    Transition(
+        "8",
+        "HandleBorrowerItemLoaned",
+        S.READY_FOR_PICKUP,
+        S.LOANED,
+        own=Fact.PICKUP_LOANED,
+        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        workflows=WITH_TRANSPORT,
+        effects=(
+            EffectRow(EffectKind.SUPPLIER_LOAN, Role.SUPPLIER),
+            EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER, VIA_PICKUP_LIBRARY),
+        ),
+    ),
+    Transition(
+        "9",
+        "HandleBorrowerRequestReturnTransit",
+        S.LOANED,
+        S.RETURN_TRANSIT,
+        own=Fact.PICKUP_RETURNED,
+        implied_by=(Fact.SUPPLIER_HOME_PROVED,),
+        workflows=ALL - {W.LOCAL},
+        effects=(EffectRow(EffectKind.LOAN_CLOSED, Role.BORROWER, VIA_PICKUP_LIBRARY),),
+        records={Role.BORROWER: RecordState.ITEM_RETURNED, Role.PICKUP: RecordState.ITEM_RETURNED},
+        note="returned by the patron",
+    ),
+    Transition(
+        "10",
+        "HandleBorrowerRequestReturnTransit",
+        S.RETURN_TRANSIT,
+        S.COMPLETED,
+        own=Fact.SUPPLIER_HOME,
+        workflows=ALL - {W.LOCAL},
+        effects=(
+            EffectRow(EffectKind.NOTIFY, Role.BORROWER),
+            EffectRow(EffectKind.NOTIFY, Role.PICKUP, VIA_PICKUP_LIBRARY),
+        ),
+        outcome=Outcome.SUPPLIED,
+        records={
+            Role.BORROWER: RecordState.ITEM_AVAILABLE,
+            Role.PICKUP: RecordState.ITEM_AVAILABLE,
+            Role.SUPPLIER: RecordState.AVAILABLE,
+        },
+        note="received back at the lending agency",
+    ),
+)
+
+
+def rows_from(status: DcbStatus, workflow: Workflow) -> tuple[Transition, ...]:
+    """The rows that can lead out of a status, in the order in which they are considered."""
+    return tuple(row for row in TRANSITIONS if row.source is status and workflow in row.workflows)
+
+
+MAX_HOPS = max(len(journey) for journey in JOURNEYS.values())
+"""No chain of hops is longer than the longest journey; more would be a loop in the table."""

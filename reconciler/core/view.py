@@ -1,0 +1,176 @@
+"""One look laid beside our snapshot: what each side showed, in the words of the rules.
+
+`Side` answers questions about one leg without knowing whether a library was read or a person
+told us. Three answers are kept apart throughout: yes, no, and "cannot say" (unreadable or not
+looked at), which is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.core.model import (
+    Evidence,
+    ItemSight,
+    Leg,
+    LegObservation,
+    LoanSight,
+    Observation,
+    Policy,
+    ReadKind,
+    RequestSight,
+    Seen,
+    Transaction,
+)
+from reconciler.core.status import (
+    ItemState,
+    LoanState,
+    RequestState,
+    Resource,
+    Role,
+    pickup_side,
+)
+
+LIVE_REQUEST = frozenset({RequestState.PLACED, RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
+ENDED_REQUEST = frozenset({RequestState.CLOSED, RequestState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One leg and what this look showed of it."""
+
+    leg: Leg
+    seen: LegObservation
+    is_external: bool
+    settle: timedelta
+    now: datetime
+
+    @property
+    def role(self) -> Role:
+        return self.leg.role
+
+    @property
+    def item(self) -> ItemSight | None:
+        return self.seen.item.value
+
+    @property
+    def item_state(self) -> ItemState | None:
+        return self.item.state if self.item else None
+
+    @property
+    def request(self) -> RequestSight | None:
+        return self.seen.request.value
+
+    @property
+    def request_state(self) -> RequestState | None:
+        return self.request.state if self.request else None
+
+    @property
+    def loan(self) -> LoanSight | None:
+        """Our loan: active before completed before absent; None when it cannot be said."""
+        active, completed = self.seen.loan.value, self.seen.completed_loan.value
+        if active is not None and active.state is not LoanState.ABSENT:
+            return active
+        if completed is not None and completed.state is LoanState.COMPLETE:
+            return completed
+        return active
+
+    @property
+    def loan_state(self) -> LoanState | None:
+        return self.loan.state if self.loan else None
+
+    @property
+    def request_is_live(self) -> bool | None:
+        """Whether our hold still stands. An external library's stands until it says otherwise."""
+        if self.request_state is None:
+            return True if self.is_external else None
+        if self.request_state in LIVE_REQUEST:
+            return True
+        return False if self.request_state in ENDED_REQUEST else None
+
+    @property
+    def request_has_ended(self) -> bool:
+        return self.request_is_live is False
+
+    @property
+    def loan_was_seen(self) -> bool:
+        """Whether a loan of ours is known to have existed here."""
+        return self.leg.loan_seen_at is not None or self.leg.loan_id is not None
+
+    @property
+    def in_place_confirmed(self) -> bool:
+        """IN_PLACE in two looks at least `settle` apart; a person's word needs no second look."""
+        if self.item_state is not ItemState.IN_PLACE:
+            return False
+        before = self.leg.item
+        if self.is_external:
+            return True
+        return (
+            before.state == ItemState.IN_PLACE
+            and before.since is not None
+            and self.now - before.since >= self.settle
+        )
+
+    def evidence(self, *resources: Resource) -> tuple[Evidence, ...]:
+        """The words this look showed for these resources, for history and explanation."""
+        found = []
+        for resource in resources:
+            seen: Seen[ItemSight] | Seen[RequestSight] | Seen[LoanSight]
+            if resource is Resource.ITEM:
+                seen = self.seen.item
+            elif resource is Resource.REQUEST:
+                seen = self.seen.request
+            else:
+                seen = (
+                    self.seen.loan
+                    if self.loan is self.seen.loan.value
+                    else (self.seen.completed_loan)
+                )
+            if seen.value is not None:
+                found.append(
+                    Evidence(self.role, resource, seen.value.state, seen.value.raw, seen.at)
+                )
+        return tuple(found)
+
+    def why_unknown(self, kind: ReadKind) -> str:
+        """In words, why a thing cannot be said: it was not looked at, or could not be read."""
+        seen = self.seen.of(kind)
+        thing = f"the {self.role} {kind.replace('_', ' ')}"
+        if seen.is_unreadable:
+            return f"{thing} could not be read ({seen.reason})"
+        return f"{thing} was not looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole picture that one decision is made from; it does not change while deciding."""
+
+    transaction: Transaction
+    observation: Observation
+    now: datetime
+    policy: Policy
+
+    def side(self, role: Role) -> Side | None:
+        leg = self.transaction.leg(role)
+        if leg is None:
+            return None
+        return Side(
+            leg,
+            self.observation.leg(role),
+            self.policy.is_external(leg),
+            self.policy.settle(leg),
+            self.now,
+        )
+
+    @property
+    def supplier(self) -> Side:
+        side = self.side(Role.SUPPLIER)
+        if side is None:
+            raise AssertionError("every transaction has a supplier leg")
+        return side
+
+    @property
+    def pickup_side(self) -> Side | None:
+        """The side where the reader collects the book; None when that library is not known."""
+        return self.side(pickup_side(self.transaction.workflow))

@@ -1,0 +1,76 @@
+"""Hop by legal hop over the table, on one set of evidence, until no row fires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reconciler.core.evidence import FACTS, Fact, Finding
+from reconciler.core.status import DcbStatus
+from reconciler.core.transitions import MAX_HOPS, Transition, rows_from
+from reconciler.core.view import View
+
+
+@dataclass(slots=True)
+class Findings:
+    """The facts of one look. Each is established once, however many rows ask for it."""
+
+    view: View
+    known: dict[Fact, Finding] = field(default_factory=dict)
+
+    def of(self, fact: Fact) -> Finding:
+        if fact not in self.known:
+            self.known[fact] = FACTS[fact](self.view)
+        return self.known[fact]
+
+    def ahead(self, status: DcbStatus) -> Iterator[tuple[Transition, Fact, Finding]]:
+        """Every fact that could move a transaction out of a status, row by row."""
+        for row in rows_from(status, self.view.transaction.workflow):
+            for fact in (row.own, *row.implied_by):
+                yield row, fact, self.of(fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row that fired, and the fact it fired on: its own, or a later one that implies it."""
+
+    row: Transition
+    fact: Fact
+    finding: Finding
+
+    @property
+    def inferred(self) -> bool:
+        return self.fact is not self.row.own
+
+
+def walk(findings: Findings) -> tuple[Step, ...]:
+    """The steps that the evidence allows from where the transaction stands.
+
+    Raises AssertionError if the table should loop: that is a defect of the table, and firing
+    anything on it would be a guess.
+    """
+    steps: list[Step] = []
+    status = findings.view.transaction.status
+    for _ in range(MAX_HOPS):
+        step = _next_step(findings, status)
+        if step is None:
+            return tuple(steps)
+        steps.append(step)
+        status = step.row.target
+    raise AssertionError(f"the transition table loops at {status}")
+
+
+def _next_step(findings: Findings, status: DcbStatus) -> Step | None:
+    return next(
+        (
+            Step(row, fact, finding)
+            for row, fact, finding in findings.ahead(status)
+            if finding.holds
+        ),
+        None,
+    )
+
+
+def stands_at(findings: Findings, steps: tuple[Step, ...]) -> DcbStatus:
+    """The status after these steps."""
+    return steps[-1].row.target if steps else findings.view.transaction.status

@@ -1,0 +1,140 @@
+"""One cycle: everything that is due, fairly between tenants, each transaction once at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from loguru import logger
+
+from reconciler.core.model import HostLmsCode, TransactionId
+from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
+from reconciler.engine.storage import Storage
+from reconciler.ports import Claim, Clock, Owner, Selection, Store
+
+AT_ONCE_PER_TENANT = 12
+"""Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""
+
+CLAIM_AT_ONCE = 60
+"""Small, so that what is claimed is settled well within its lease."""
+
+LOOKS_PER_CYCLE = 20
+"""A transaction that is due again at once is looked at again, but not for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleOptions:
+    """What a cycle takes: what is due, or every live transaction; narrowed by tenant and id."""
+
+    everything: bool = False
+    tenants: tuple[HostLmsCode, ...] = ()
+    ids: tuple[TransactionId, ...] = ()
+
+
+@dataclass(slots=True)
+class CycleReport:
+    cycle_id: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def reconciled(self) -> int:
+        """How many transactions were looked at and recorded."""
+        settled = (OutcomeKind.DONE, OutcomeKind.PARK)
+        return len({each.transaction.id for each in self.outcomes if each.kind in settled})
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    reconciler: Reconciler
+    store: Store
+    storage: Storage
+    clock: Clock
+    owner: Owner
+    lease: timedelta
+    tenants: tuple[HostLmsCode, ...]
+    is_dead: Callable[[Owner], bool]
+
+    async def run(self, options: CycleOptions, cycle_id: str) -> CycleReport:
+        """Reconcile the selection; a library's trouble is in the report.
+
+        Raises StoreUnavailable when the database fails; what was settled before stays settled.
+        """
+        report = CycleReport(cycle_id)
+        with logger.contextualize(cycle=cycle_id):
+            freed = await self.storage.run(self.store.rescue, self.is_dead)
+            if freed:
+                logger.bind(transactions=freed).warning("claims of a dead process freed")
+            tenants = options.tenants or self.tenants
+            await _all(self._tenant(tenant, options, report) for tenant in tenants)
+        return report
+
+    async def _tenant(
+        self, tenant: HostLmsCode, options: CycleOptions, report: CycleReport
+    ) -> None:
+        """Work off one tenant's queue with a fixed number of looks under way."""
+        asked_for = options.everything or bool(options.ids)
+        more = self._named(tenant, options) if asked_for else self._due(tenant)
+        feed = _Feed(more)
+
+        async def worker() -> None:
+            while (claim := await feed.next()) is not None:
+                outcome = await self.reconciler.reconcile_one(claim, everything=asked_for)
+                report.outcomes.append(outcome)
+
+        await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+
+    async def _due(self, tenant: HostLmsCode) -> AsyncIterator[list[Claim]]:
+        """Claims of what is due, oldest first, until nothing is (or one comes again and again)."""
+        looks: Counter[TransactionId] = Counter()
+        while claims := await self._claim(Selection(tenant)):
+            looks.update(claim.transaction.id for claim in claims)
+            if max(looks.values()) > LOOKS_PER_CYCLE:
+                await self.storage.run(self.store.release, claims)
+                return
+            yield claims
+
+    async def _named(
+        self, tenant: HostLmsCode, options: CycleOptions
+    ) -> AsyncIterator[list[Claim]]:
+        """Claims of what a person asked for, whatever its next look was."""
+        selection = Selection(tenant, options.ids or None, due_only=False)
+        wanted = await self.storage.run(self.store.live, selection, self.clock.now())
+        ids = [transaction.id for transaction in wanted]
+        for start in range(0, len(ids), CLAIM_AT_ONCE):
+            some = tuple(ids[start : start + CLAIM_AT_ONCE])
+            yield await self._claim(Selection(tenant, some, due_only=False))
+
+    async def _claim(self, selection: Selection) -> list[Claim]:
+        now = self.clock.now()
+        return await self.storage.run(
+            self.store.claim, selection, self.owner, now, now + self.lease, CLAIM_AT_ONCE
+        )
+
+
+class _Feed:
+    """Hands out claims one by one; fetches the next handful when the last one is given out."""
+
+    def __init__(self, more: AsyncIterator[list[Claim]]) -> None:
+        self._more = more
+        self._ready: deque[Claim] = deque()
+        self._turn = asyncio.Lock()
+
+    async def next(self) -> Claim | None:
+        async with self._turn:
+            while not self._ready:
+                claims = await anext(self._more, None)
+                if claims is None:
+                    return None
+                self._ready.extend(claims)
+            return self._ready.popleft()
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Run side by side; on the first error let the others end, then raise it."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

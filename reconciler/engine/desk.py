@@ -1,0 +1,157 @@
+"""What people say and ask at the desk: track, evidence, list, show, history, explain.
+
+Everything here is synchronous and local: no library is called.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.core.model import (
+    Evidence,
+    HistoryEntry,
+    Leg,
+    Policy,
+    Remembered,
+    Transaction,
+    TransactionId,
+)
+from reconciler.core.status import (
+    HistoryKind,
+    ItemState,
+    LoanState,
+    RequestState,
+    Resource,
+    Role,
+)
+from reconciler.engine.intake import BadLine, track_lines
+from reconciler.engine.views import (
+    Json,
+    explanation_view,
+    history_view,
+    row_view,
+    transaction_view,
+)
+from reconciler.ports import Clock, Filter, Store
+
+ITEM_WORDS = (
+    ItemState.IN_PLACE,
+    ItemState.REQUESTED,
+    ItemState.TRANSIT,
+    ItemState.RECEIVED,
+    ItemState.ON_HOLD_SHELF,
+    ItemState.LOANED,
+    ItemState.LOST,
+    ItemState.CLAIMED_RETURNED,
+    ItemState.UNAVAILABLE,
+)
+REQUEST_WORDS = (
+    RequestState.PLACED,
+    RequestState.ACTIVE,
+    RequestState.ON_HOLD_SHELF,
+    RequestState.CLOSED,
+    RequestState.CANCELLED,
+)
+LOAN_WORDS = (LoanState.ACTIVE, LoanState.COMPLETE)
+"""What evidence may say (interface.md §2)."""
+
+
+class BadRequest(Exception):
+    """A person asked for something that cannot be; the text says what can."""
+
+
+@dataclass(slots=True)
+class IntakeReport:
+    accepted: list[TransactionId] = field(default_factory=list)
+    known: list[TransactionId] = field(default_factory=list)
+    refused: list[BadLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a person says that an external library saw."""
+
+    role: Role
+    words: dict[Resource, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    store: Store
+    policy: Policy
+    clock: Clock
+
+    def track(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
+        """Take over requests that somebody else has placed. Idempotent by id."""
+        now = self.clock.now()
+        report = IntakeReport()
+        for _, result in track_lines(lines, self.policy, now):
+            if isinstance(result, BadLine):
+                report.refused.append(result)
+                continue
+            entry = HistoryEntry(
+                now, HistoryKind.COMMAND, actor, detail=f"tracked as {result.status}"
+            )
+            added = self.store.add(result, entry)
+            (report.accepted if added else report.known).append(result.id)
+        return report
+
+    def evidence(self, id: TransactionId, statement: Statement, actor: str) -> None:
+        """Record what an external library saw; the transaction becomes due.
+
+        Raises UnknownTransaction, and BadRequest where the role's library speaks for itself.
+        """
+        now = self.clock.now()
+        leg = self.store.get(id).leg(statement.role)
+        if leg is None:
+            raise BadRequest(f"{id} has no {statement.role}")
+        if not self.policy.is_external(leg):
+            raise BadRequest(
+                f"{leg.host_lms} is an Alma and is read, not told; evidence is for libraries of "
+                "type external"
+            )
+        told = tuple(
+            Evidence(leg.role, resource, word, word, now)
+            for resource, word in statement.words.items()
+        )
+        entry = HistoryEntry(
+            now,
+            HistoryKind.COMMAND,
+            actor,
+            reason=statement.reason,
+            detail="evidence",
+            evidence=told,
+        )
+        self.store.amend(id, [_told(leg, statement.words, now)], entry)
+
+    def show(self, id: TransactionId) -> Json:
+        return transaction_view(self.store.get(id), self.store.intents(id))
+
+    def list(self, filter: Filter) -> list[Json]:
+        return [row_view(each) for each in self.store.find(filter)]
+
+    def counts(self, filter: Filter) -> dict[str, int]:
+        """How many transactions stand in each status."""
+        found = Counter(str(each.status) for each in self.store.find(filter))
+        return dict(sorted(found.items()))
+
+    def history(self, id: TransactionId) -> Json:
+        return history_view(self.store.get(id), self.store.history(id))
+
+    def explain(self, id: TransactionId) -> Json:
+        transaction: Transaction = self.store.get(id)
+        intents = self.store.intents(id)
+        return explanation_view(transaction, intents, self.policy, self.clock.now())
+
+
+def _told(leg: Leg, words: dict[Resource, str], now: datetime) -> Leg:
+    for resource, word in words.items():
+        before = leg.remembered(resource)
+        since = before.since if before.state == word else now
+        told = Remembered(state=word, raw=word, seen_at=now, since=since)
+        leg = leg.with_word(resource, told)
+    return leg

@@ -1,0 +1,231 @@
+"""One look: read what could change the next decision, all at once, each read for itself.
+
+A read that fails is recorded as unreadable and hides no other. What is worth reading is decided
+by `core.lookahead`, round by round, until nothing more could matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from reconciler.core.lookahead import first_reads, further_reads
+from reconciler.core.mapping import NOT_FOUND_CODES, Subject
+from reconciler.core.model import (
+    HoldingId,
+    HostLmsCode,
+    ItemPid,
+    ItemSight,
+    Leg,
+    LegObservation,
+    LoanSight,
+    MmsId,
+    Observation,
+    Policy,
+    Read,
+    ReadKind,
+    RequestSight,
+    Seen,
+    Transaction,
+)
+from reconciler.core.ours import checked_item, checked_loan, checked_request, is_our_user, our_loan
+from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
+from reconciler.core.view import View
+from reconciler.errors import AlmaFailure, FailureKind
+from reconciler.ports import AlmaReader
+
+T = TypeVar("T")
+
+MAX_ROUNDS = 6
+"""More rounds than any chain of reads needs; a guard against a fact that is never satisfied."""
+
+NO_LOAN = LoanSight(state=LoanState.ABSENT, raw="none in the list")
+
+Readers = Callable[[HostLmsCode], AlmaReader]
+ItemKey = tuple[MmsId, HoldingId, ItemPid]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where and when a look is made, and whether a person asked to see everything."""
+
+    readers: Readers
+    policy: Policy
+    now: datetime
+    everything: bool = False
+
+
+async def observe(transaction: Transaction, look: Look) -> Observation:
+    """What the libraries show of a transaction now. Never raises for a library's trouble."""
+    legs = {leg.role: _told(leg) for leg in transaction.legs if look.policy.is_external(leg)}
+    view = View(transaction, Observation(legs), look.now, look.policy)
+    reads = first_reads(view, everything=look.everything)
+    for _ in range(MAX_ROUNDS):
+        if not reads:
+            break
+        transaction, legs = await _round(transaction, legs, reads, look)
+        view = View(transaction, Observation(legs), look.now, look.policy)
+        reads = further_reads(view)
+    return Observation(legs)
+
+
+async def _round(
+    transaction: Transaction,
+    legs: Mapping[Role, LegObservation],
+    reads: tuple[Read, ...],
+    look: Look,
+) -> tuple[Transaction, dict[Role, LegObservation]]:
+    """Make these reads side by side; the transaction comes back with the item ids learnt."""
+    results = await asyncio.gather(*(_read(transaction, read, look) for read in reads))
+    seen = dict(legs)
+    for read, fields in zip(reads, results, strict=True):
+        seen[read.role] = replace(seen.get(read.role, LegObservation()), **fields)
+    learnt = {leg.role: _with_item_path(leg, seen.get(leg.role)) for leg in transaction.legs}
+    return transaction.with_legs(learnt), seen
+
+
+async def _read(transaction: Transaction, read: Read, look: Look) -> dict[str, Any]:
+    """The fields of a LegObservation that one read fills."""
+    leg = transaction.leg(read.role)
+    if leg is None:
+        return {}
+    glance = _Glance(transaction, leg, look.readers(leg.host_lms), look.now)
+    return await {
+        ReadKind.ITEM: glance.item,
+        ReadKind.REQUEST: glance.request,
+        ReadKind.LOAN: glance.loan,
+        ReadKind.COMPLETED_LOAN: glance.completed_loan,
+        ReadKind.ITEM_REQUESTS: glance.item_requests,
+    }[read.kind]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """The reads of one leg at its Alma."""
+
+    transaction: Transaction
+    leg: Leg
+    alma: AlmaReader
+    at: datetime
+
+    async def item(self) -> dict[str, Any]:
+        try:
+            seen = checked_item(self.leg, await self._find_item(), self.at)
+        except AlmaFailure as failure:
+            absent = ItemSight(ItemState.ABSENT, raw=failure.code or "")
+            seen = _absent_or_unreadable(failure, Subject.ITEM, absent, self.at)
+        return {"item": seen}
+
+    async def request(self) -> dict[str, Any]:
+        if self.leg.user_id is None or self.leg.request_id is None:
+            return {}
+        try:
+            found = await self.alma.request(self.leg.user_id, self.leg.request_id)
+            seen = checked_request(self.leg, found, self.at)
+        except AlmaFailure as failure:
+            closed = RequestSight(RequestState.CLOSED, raw=failure.code or "")
+            seen = _absent_or_unreadable(failure, Subject.REQUEST, closed, self.at)
+        return {"request": seen}
+
+    async def loan(self) -> dict[str, Any]:
+        """Our loan by its id; where Alma does not know that (any more), among the active ones."""
+        if self.leg.user_id is None:
+            return {}
+        if self.leg.loan_id is not None:
+            try:
+                found = await self.alma.loan(self.leg.user_id, self.leg.loan_id)
+                return {"loan": checked_loan(self.leg, found, self.at)}
+            except AlmaFailure as failure:
+                if not _is_absence(failure, Subject.LOAN):
+                    return {"loan": _unreadable(failure, self.at)}
+        return await self._listed("loan", completed=False)
+
+    async def completed_loan(self) -> dict[str, Any]:
+        return await self._listed("completed_loan", completed=True)
+
+    async def item_requests(self) -> dict[str, Any]:
+        seen: Seen[tuple[RequestSight, ...]]
+        try:
+            seen = Seen.of(await self.alma.item_requests(*await self._item_key()), self.at)
+        except AlmaFailure as failure:
+            seen = _unreadable(failure, self.at)
+        return {"item_requests": seen}
+
+    async def _listed(self, name: str, *, completed: bool) -> dict[str, Any]:
+        """Our loan in the item's list. Alma may name our user by another of his ids: then ask."""
+        try:
+            loans = await self.alma.item_loans(*await self._item_key(), completed=completed)
+            leg = self.leg
+            found = our_loan(self.transaction, leg, loans)
+            strangers = [loan for loan in loans if not is_our_user(leg, loan.user_id)]
+            if found is None and strangers and leg.user_id and leg.user_primary_id is None:
+                leg = replace(leg, user_primary_id=await self.alma.primary_id(leg.user_id))
+                found = our_loan(self.transaction, leg, loans)
+        except AlmaFailure as failure:
+            return {name: _unreadable(failure, self.at)}
+        fields: dict[str, Any] = {name: Seen.of(found or NO_LOAN, self.at)}
+        if leg.user_primary_id is not None:
+            fields["user_primary_id"] = leg.user_primary_id
+        if not completed:
+            fields["loaned_to_other"] = found is None and bool(strangers)
+        return fields
+
+    async def _find_item(self) -> ItemSight:
+        leg = self.leg
+        if leg.mms_id and leg.holding_id and leg.item_pid:
+            return await self.alma.item(leg.mms_id, leg.holding_id, leg.item_pid)
+        if leg.item_barcode is None:
+            raise AlmaFailure(FailureKind.UNREADABLE, message="no id of the item is known")
+        return await self.alma.item_by_barcode(leg.item_barcode)
+
+    async def _item_key(self) -> ItemKey:
+        leg = self.leg
+        if leg.mms_id and leg.holding_id and leg.item_pid:
+            return leg.mms_id, leg.holding_id, leg.item_pid
+        item = await self._find_item()
+        if item.mms_id and item.holding_id and item.pid:
+            return item.mms_id, item.holding_id, item.pid
+        raise AlmaFailure(FailureKind.UNREADABLE, message="an item without its ids")
+
+
+def _absent_or_unreadable(
+    failure: AlmaFailure, subject: Subject, absent: T, at: datetime
+) -> Seen[T]:
+    """Only a not-found code of the contract means that there is none."""
+    if _is_absence(failure, subject):
+        return Seen.of(absent, at)
+    return _unreadable(failure, at)
+
+
+def _is_absence(failure: AlmaFailure, subject: Subject) -> bool:
+    return failure.kind is FailureKind.REFUSED and failure.code in NOT_FOUND_CODES[subject]
+
+
+def _unreadable(failure: AlmaFailure, at: datetime) -> Seen[Any]:
+    return Seen.unreadable(str(failure), at, failure.code or failure.kind)
+
+
+def _with_item_path(leg: Leg, seen: LegObservation | None) -> Leg:
+    """The leg with the ids of its item, once an answer has named them."""
+    item = seen.item.value if seen else None
+    if item is None or leg.has_item_path:
+        return leg
+    return replace(leg, mms_id=item.mms_id, holding_id=item.holding_id, item_pid=item.pid)
+
+
+def _told(leg: Leg) -> LegObservation:
+    """What an external library last said, as evidence."""
+    fields: dict[str, Any] = {}
+    item, request, loan = (leg.remembered(each) for each in Resource)
+    if item.state and item.seen_at:
+        fields["item"] = Seen.of(ItemSight(ItemState(item.state), item.raw or ""), item.seen_at)
+    if request.state and request.seen_at:
+        fields["request"] = Seen.of(
+            RequestSight(RequestState(request.state), request.raw or ""), request.seen_at
+        )
+    if loan.state and loan.seen_at:
+        fields["loan"] = Seen.of(LoanSight(LoanState(loan.state), loan.raw or ""), loan.seen_at)
+    return LegObservation(**fields)

@@ -1,0 +1,105 @@
+"""Reconcile one transaction: read, decide, record. The only caller of `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from loguru import logger
+
+from reconciler.core.cadence import next_poll_at
+from reconciler.core.decide import decide
+from reconciler.core.model import Decision, Observation, Policy, ReadKind, Transaction
+from reconciler.core.status import Role
+from reconciler.engine.observe import Look, Readers, observe
+from reconciler.engine.settling import Settler, settlement
+from reconciler.ports import Claim, Clock, Settlement
+
+
+class OutcomeKind(StrEnum):
+    """How a reconcile ended; the set is closed."""
+
+    DONE = "done"
+    RETRY = "retry"
+    PARK = "park"
+    OVERTAKEN = "overtaken"
+    """The claim was taken over or a person spoke meanwhile: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailure:
+    """One read that failed, for the report of the cycle."""
+
+    role: Role
+    read: ReadKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    kind: OutcomeKind
+    transaction: Transaction
+    decision: Decision | None = None
+    failures: tuple[ReadFailure, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    readers: Readers
+    settler: Settler
+    clock: Clock
+    policy: Policy
+    new_id: Callable[[], str]
+
+    async def consider(
+        self, transaction: Transaction, *, everything: bool = False
+    ) -> tuple[Decision, tuple[ReadFailure, ...]]:
+        """Look and decide, and record nothing."""
+        now = self.clock.now()
+        look = Look(self.readers, self.policy, now, everything)
+        observation = await observe(transaction, look)
+        return decide(transaction, observation, now, self.policy), _failures(observation)
+
+    async def reconcile_one(self, claim: Claim, *, everything: bool = False) -> Outcome:
+        """Look, decide and record one claimed transaction.
+
+        A defect of ours in one transaction stays there: it is logged, shown as a failure of that
+        transaction and tried again later. Trouble with the database is raised.
+        """
+        before = claim.transaction
+        with logger.contextualize(transaction=before.id, tenant=before.tenant):
+            try:
+                decision, failures = await self.consider(before, everything=everything)
+                written = settlement(claim, decision, self.clock.now(), self.policy, self.new_id)
+            except Exception as error:  # noqa: BLE001 - the edge of one transaction
+                logger.exception("reconcile failed")
+                return await self._retry_later(claim, f"{type(error).__name__} in our own code")
+            if not await self.settler.settle(written):
+                return Outcome(OutcomeKind.OVERTAKEN, before)
+        kind = OutcomeKind.PARK if decision.newly_parked else OutcomeKind.DONE
+        return Outcome(kind, before, decision, failures)
+
+    async def _retry_later(self, claim: Claim, reason: str) -> Outcome:
+        now = self.clock.now()
+        before = claim.transaction
+        after = replace(before, failures=before.failures + 1, last_poll_at=now)
+        after = replace(after, next_poll_at=_retry_at(after, now, self.policy))
+        await self.settler.settle(Settlement(claim, after))
+        return Outcome(OutcomeKind.RETRY, before, reason=reason)
+
+
+def _retry_at(transaction: Transaction, now: datetime, policy: Policy) -> datetime:
+    return next_poll_at(transaction, now, policy) or now + timedelta(hours=1)
+
+
+def _failures(observation: Observation) -> tuple[ReadFailure, ...]:
+    found = []
+    for role, leg in observation.legs.items():
+        for kind in ReadKind:
+            seen = leg.of(kind)
+            if seen.is_unreadable:
+                found.append(ReadFailure(role, kind, seen.reason or "unknown"))
+    return tuple(found)

@@ -1,0 +1,254 @@
+"""What can be set, with defaults and limits. Contract: interface.md §3.
+
+Secrets are references, resolved only by whoever needs them. `settings_file` reads the file.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.model import HostLmsCode, HostPolicy, Policy
+from reconciler.core.status import LIVE, DcbStatus
+from reconciler.errors import SettingsError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(value: object) -> timedelta:
+    """`30s`, `5m`, `1h`, `2d` as a timedelta."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a duration such as 30s, 5m, 1h or 2d")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Code = Annotated[str, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretRef(_Section):
+    """Where a secret is found: an environment variable, a private file, a systemd credential."""
+
+    env: str | None = None
+    file: str | None = None
+    credential: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_reference(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise ValueError(
+                "a secret is never written here: use {env: NAME}, {file: PATH} "
+                "or {credential: NAME}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SecretRef:
+        if sum(each is not None for each in (self.env, self.file, self.credential)) != 1:
+            raise ValueError("expected exactly one of env, file, credential")
+        return self
+
+    def resolve(self, environ: Mapping[str, str]) -> str:
+        """The secret. Raises SettingsError when it is missing, empty or readable by others."""
+        if self.env is not None:
+            value = environ.get(self.env, "")
+            where = f"environment variable {self.env}"
+        else:
+            path = self._path(environ)
+            where = str(path)
+            value = _private_text(path, check_mode=self.file is not None)
+        if not value.strip():
+            raise SettingsError(f"{where}: no secret there (not set, or empty)")
+        return value.strip()
+
+    def _path(self, environ: Mapping[str, str]) -> Path:
+        if self.file is not None:
+            return Path(self.file)
+        folder = environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise SettingsError(
+                f"credential {self.credential}: CREDENTIALS_DIRECTORY is not set; credentials "
+                "exist only under systemd (LoadCredential=)"
+            )
+        return Path(folder) / str(self.credential)
+
+
+def _private_text(path: Path, *, check_mode: bool) -> str:
+    try:
+        mode = path.stat().st_mode
+        if check_mode and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsError(
+                f"{path}: others than its owner may read this secret; run: chmod 600 {path}"
+            )
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+
+
+class DatabaseSettings(_Section):
+    url: str = "sqlite:///reconciler.db"
+
+
+class PollingSettings(_Section):
+    tick: Duration = timedelta(seconds=10)
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 500
+    lease: Duration = timedelta(seconds=60)
+    cadence: dict[DcbStatus, Duration] = Field(default_factory=dict)
+    too_long: dict[DcbStatus, Duration] = Field(default_factory=dict)
+
+    @field_validator("cadence")
+    @classmethod
+    def _only_live(cls, value: dict[DcbStatus, timedelta]) -> dict[DcbStatus, timedelta]:
+        for status, interval in value.items():
+            if status not in LIVE:
+                raise ValueError(f"{status} is never polled")
+            if interval <= timedelta(0):
+                raise ValueError(f"{status}: an interval is longer than nothing")
+        return value
+
+    @field_validator("tick", "lease")
+    @classmethod
+    def _some_time(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("expected more than nothing")
+        return value
+
+
+class HttpSettings(_Section):
+    connect_timeout: Duration = timedelta(seconds=10)
+    read_timeout: Duration = timedelta(seconds=30)
+    write_read_timeout: Duration = timedelta(seconds=90)
+
+
+class VirtualPatronSettings(_Section):
+    identifier_type: Code = "INST_ID"
+    barcode_prefix: str = ""
+    show_names: bool = False
+
+
+class AlmaSettings(_Section):
+    """One Alma institution: polled, and in mode `act` acted on."""
+
+    type: Literal["alma"]
+    mode: Literal["observe", "act"] = "observe"
+    base_url: str
+    api_key: SecretRef
+    calls_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 24
+    daily_reserve: Annotated[int, Field(ge=0)] = 20_000
+    settle: Duration = timedelta(seconds=60)
+    sharing_library: Code | None = None
+    sharing_circ_desk: Code | None = None
+    circ_desk: Code = "DEFAULT_CIRC_DESK"
+    cancellation_reason: Code = "CannotBeFulfilled"
+    no_renew_item_policy: Code | None = None
+    virtual_library: Code | None = None
+    virtual_location: Code | None = None
+    transit_library: Code | None = None
+    webhook_secret: SecretRef | None = None
+    timezone: str = "UTC"
+    item_policy: Code | None = None
+    patron_groups: dict[str, Code] = Field(default_factory=dict)
+    material_types: dict[str, Code] = Field(default_factory=dict)
+    virtual_patron: VirtualPatronSettings = VirtualPatronSettings()
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise ValueError("expected a URL such as https://api-eu.hosted.exlibrisgroup.com")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("expected a time zone such as Europe/Vienna") from None
+        return value
+
+
+class ExternalSettings(_Section):
+    """A library that is never called; its side reaches us as evidence."""
+
+    type: Literal["external"]
+
+
+HostSettings = Annotated[AlmaSettings | ExternalSettings, Field(discriminator="type")]
+
+
+class LogSink(_Section):
+    type: Literal["log"]
+
+
+class WebhookSink(_Section):
+    type: Literal["webhook"]
+    url: str
+    secret: SecretRef
+    allow_private: bool = False
+
+
+class WebSettings(_Section):
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+
+class LoggingSettings(_Section):
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    format: Literal["text", "json"] = "text"
+
+
+class Settings(_Section):
+    database: DatabaseSettings = DatabaseSettings()
+    polling: PollingSettings = PollingSettings()
+    http: HttpSettings = HttpSettings()
+    host_lms: dict[str, HostSettings] = Field(default_factory=dict)
+    notify: list[Annotated[LogSink | WebhookSink, Field(discriminator="type")]] = Field(
+        default_factory=list
+    )
+    web: WebSettings = WebSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    def alma_hosts(self) -> dict[HostLmsCode, AlmaSettings]:
+        return {
+            HostLmsCode(code): host
+            for code, host in self.host_lms.items()
+            if isinstance(host, AlmaSettings)
+        }
+
+    def policy(self) -> Policy:
+        """What the core has to know of these settings."""
+        hosts = {
+            HostLmsCode(code): HostPolicy(
+                is_external=isinstance(host, ExternalSettings),
+                acts=isinstance(host, AlmaSettings) and host.mode == "act",
+                settle=host.settle if isinstance(host, AlmaSettings) else timedelta(0),
+            )
+            for code, host in self.host_lms.items()
+        }
+        return Policy(hosts=hosts, intervals={**DEFAULT_INTERVALS, **self.polling.cadence})

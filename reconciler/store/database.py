@@ -1,0 +1,122 @@
+"""Engines and units of work: one shape for SQLite and PostgreSQL.
+
+SQLite: WAL, `synchronous=FULL`, and BEGIN IMMEDIATE for whatever may write, because a deferred
+transaction that reads and then writes fails at once when another process wrote in between
+(reliability.md §3). PostgreSQL: psycopg 3, a small pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from reconciler.errors import SettingsError, StoreUnavailable
+
+BUSY_TIMEOUT_MS = 10_000
+POOL_SIZE = 4
+
+
+class Database:
+    """A database by its URL. `write()` and `read()` are transactions: rolled back on an error."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _supported(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_missing_file(self) -> bool:
+        """Whether this is an SQLite file that does not exist (connecting would make it)."""
+        name = self.url.database
+        if not self.is_sqlite or not name or name == ":memory:":
+            return False
+        return not Path(name).exists()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end of the block.
+
+        Raises StoreUnavailable when the database cannot be reached, is locked, full or read-only.
+        """
+        with _plain_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads; on SQLite it does not take the writer's lock."""
+        with _plain_errors(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(reads_only=True)
+            yield connection
+
+    def dispose(self) -> None:
+        self._engine.dispose()
+
+
+def _supported(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SettingsError(f"database.url: not a database URL ({error})") from None
+    if name == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if name != "sqlite":
+        raise SettingsError(f"database.url: {name} is not supported; use sqlite or postgresql")
+    return parsed
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi: Any, _record: Any) -> None:
+        dbapi.isolation_level = None  # the driver's own BEGIN would be a deferred one
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reads_only = connection.get_execution_options().get("reads_only", False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10},
+    )
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The driver's errors without the statement and its values, which hold people's ids."""
+    try:
+        yield
+    except DBAPIError as error:
+        if type(error).__name__ in ("IntegrityError", "DataError", "ProgrammingError"):
+            raise
+        reason = str(error.orig).strip().splitlines()
+        raise StoreUnavailable(reason[0] if reason else "unknown error") from None

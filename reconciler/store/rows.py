@@ -1,0 +1,266 @@
+"""Between rows and the core's frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from reconciler.core.model import (
+    Barcode,
+    Evidence,
+    HistoryEntry,
+    HoldingId,
+    HostLmsCode,
+    Intent,
+    ItemPid,
+    Leg,
+    LoanId,
+    MmsId,
+    Parked,
+    Remembered,
+    RequestId,
+    RuleVerdict,
+    Transaction,
+    TransactionId,
+    UserId,
+)
+from reconciler.core.status import (
+    DcbStatus,
+    EffectKind,
+    HistoryKind,
+    IntentState,
+    Outcome,
+    Resource,
+    Role,
+    Workflow,
+)
+
+Values = dict[str, Any]
+
+
+# --- transactions ------------------------------------------------------------
+
+
+def transaction_values(transaction: Transaction) -> Values:
+    """The columns that a settlement writes; claims, fences and versions are the store's own."""
+    parked = transaction.parked
+    return {
+        "workflow": str(transaction.workflow),
+        "status": str(transaction.status),
+        "previous_status": _text(transaction.previous_status),
+        "outcome": _text(transaction.outcome),
+        "status_since": transaction.status_since,
+        "dispatched_at": transaction.dispatched_at,
+        "next_poll_at": transaction.next_poll_at,
+        "last_poll_at": transaction.last_poll_at,
+        "failures": transaction.failures,
+        "unchanged_looks": transaction.unchanged_looks,
+        "parked_reason": parked.reason if parked else None,
+        "parked_detail": parked.detail if parked else None,
+        "parked_since": parked.since if parked else None,
+        "acknowledged": transaction.acknowledged,
+    }
+
+
+def transaction(row: RowMapping, legs: Mapping[Role, Leg]) -> Transaction:
+    parked = None
+    if row["parked_reason"] is not None:
+        parked = Parked(row["parked_reason"], row["parked_detail"] or "", row["parked_since"])
+    return Transaction(
+        id=TransactionId(row["id"]),
+        tenant=HostLmsCode(row["tenant"]),
+        workflow=Workflow(row["workflow"]),
+        status=DcbStatus(row["status"]),
+        status_since=row["status_since"],
+        created_at=row["created_at"],
+        supplier=legs[Role.SUPPLIER],
+        borrower=legs.get(Role.BORROWER),
+        pickup=legs.get(Role.PICKUP),
+        previous_status=DcbStatus(row["previous_status"]) if row["previous_status"] else None,
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        parked=parked,
+        acknowledged=row["acknowledged"],
+        paused=row["paused_since"] is not None,
+        dispatched_at=row["dispatched_at"],
+        next_poll_at=row["next_poll_at"],
+        last_poll_at=row["last_poll_at"],
+        failures=row["failures"],
+        unchanged_looks=row["unchanged_looks"],
+        considered=tuple(_verdict(each) for each in row["considered"]),
+        version=row["version"],
+    )
+
+
+def verdict_values(verdict: RuleVerdict) -> Values:
+    """Also the JSON of a considered rule in `explain`."""
+    return {
+        "rule": verdict.rule,
+        "verdict": verdict.verdict,
+        "because": verdict.because,
+        "evidence": [evidence_values(each) for each in verdict.evidence],
+    }
+
+
+def _verdict(values: Mapping[str, Any]) -> RuleVerdict:
+    return RuleVerdict(
+        values["rule"],
+        values["verdict"],
+        values["because"],
+        tuple(_evidence(values["evidence"])),
+    )
+
+
+# --- legs --------------------------------------------------------------------
+
+_LEG_COLUMNS = (
+    "user_id",
+    "user_primary_id",
+    "request_id",
+    "mms_id",
+    "holding_id",
+    "item_pid",
+    "item_barcode",
+    "loan_id",
+    "record_state",
+    "request_placed_at",
+    "loan_seen_at",
+    "loan_due_at",
+)
+
+
+def leg_values(leg: Leg) -> Values:
+    values: Values = {column: getattr(leg, column) for column in _LEG_COLUMNS}
+    values["host_lms"] = leg.host_lms
+    for resource in Resource:
+        values[resource.value] = _remembered_values(leg.remembered(resource))
+    return values
+
+
+def leg(row: RowMapping) -> Leg:
+    return Leg(
+        role=Role(row["role"]),
+        host_lms=HostLmsCode(row["host_lms"]),
+        user_id=_id(UserId, row["user_id"]),
+        user_primary_id=_id(UserId, row["user_primary_id"]),
+        request_id=_id(RequestId, row["request_id"]),
+        mms_id=_id(MmsId, row["mms_id"]),
+        holding_id=_id(HoldingId, row["holding_id"]),
+        item_pid=_id(ItemPid, row["item_pid"]),
+        item_barcode=_id(Barcode, row["item_barcode"]),
+        loan_id=_id(LoanId, row["loan_id"]),
+        item=_remembered(row["item"]),
+        request=_remembered(row["request"]),
+        loan=_remembered(row["loan"]),
+        request_placed_at=row["request_placed_at"],
+        loan_seen_at=row["loan_seen_at"],
+        loan_due_at=row["loan_due_at"],
+        record_state=row["record_state"],
+    )
+
+
+def _remembered_values(word: Remembered) -> Values:
+    """Only what is set, so that a leg that was never seen costs two bytes."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name in Remembered.__slots__
+        if (value := getattr(word, name)) is not None
+    }
+
+
+def _remembered(values: Mapping[str, str]) -> Remembered:
+    if not values:
+        return Remembered()
+    return Remembered(
+        state=values.get("state"),
+        raw=values.get("raw"),
+        seen_at=_instant(values.get("seen_at")),
+        since=_instant(values.get("since")),
+        failure=values.get("failure"),
+        failed_at=_instant(values.get("failed_at")),
+    )
+
+
+# --- history and intents -----------------------------------------------------
+
+
+def history_values(entry: HistoryEntry, id: TransactionId, seq: int) -> Values:
+    return {
+        "transaction_id": id,
+        "seq": seq,
+        "at": entry.at,
+        "kind": str(entry.kind),
+        "from_status": _text(entry.source),
+        "to_status": _text(entry.target),
+        "rule": entry.rule,
+        "inferred": entry.inferred,
+        "actor": entry.actor,
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "evidence": [evidence_values(each) for each in entry.evidence],
+    }
+
+
+def history_entry(row: RowMapping) -> HistoryEntry:
+    return HistoryEntry(
+        at=row["at"],
+        kind=HistoryKind(row["kind"]),
+        actor=row["actor"],
+        source=DcbStatus(row["from_status"]) if row["from_status"] else None,
+        target=DcbStatus(row["to_status"]) if row["to_status"] else None,
+        rule=row["rule"],
+        inferred=row["inferred"],
+        reason=row["reason"],
+        detail=row["detail"],
+        evidence=tuple(_evidence(row["evidence"])),
+        seq=row["seq"],
+    )
+
+
+def evidence_values(evidence: Evidence) -> Values:
+    """Also the JSON of evidence in `history`, `explain` and the API."""
+    return {
+        "role": str(evidence.role),
+        "resource": str(evidence.resource),
+        "state": evidence.state,
+        "raw": evidence.raw,
+        "seen_at": evidence.seen_at.isoformat() if evidence.seen_at else None,
+    }
+
+
+def _evidence(values: Iterable[Mapping[str, str]]) -> Iterable[Evidence]:
+    for each in values:
+        yield Evidence(
+            role=Role(each["role"]),
+            resource=Resource(each["resource"]),
+            state=each["state"],
+            raw=each["raw"],
+            seen_at=_instant(each["seen_at"]),
+        )
+
+
+def intent(row: RowMapping) -> Intent:
+    return Intent(
+        id=row["id"],
+        kind=EffectKind(row["kind"]),
+        role=Role(row["role"]),
+        host_lms=HostLmsCode(row["host_lms"]),
+        state=IntentState(row["state"]),
+        asked_by=row["asked_by"],
+        attempts=row["attempts"],
+        last_error=row["last_error"],
+    )
+
+
+def _instant(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _id(kind: Any, value: str | None) -> Any:
+    return None if value is None else kind(value)

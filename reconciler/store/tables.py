@@ -1,0 +1,127 @@
+"""The tables as SQLModel classes. The truth is `sql/`; a test proves that the two are equal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+
+class TransactionRow(SQLModel, table=True):
+    __tablename__ = "transactions"
+    __table_args__ = (
+        Index(
+            "transactions_due",
+            "tenant",
+            "next_poll_at",
+            sqlite_where=text("next_poll_at IS NOT NULL AND paused_since IS NULL"),
+            postgresql_where=text("next_poll_at IS NOT NULL AND paused_since IS NULL"),
+        ),
+        Index(
+            "transactions_claimed",
+            "claimed_by",
+            sqlite_where=text("claimed_by IS NOT NULL"),
+            postgresql_where=text("claimed_by IS NOT NULL"),
+        ),
+        Index("transactions_status", "status", "status_since"),
+        CheckConstraint("(parked_reason IS NULL) = (parked_since IS NULL)", name="parked_is_whole"),
+    )
+
+    id: str = Field(primary_key=True)
+    tenant: str
+    workflow: str
+    status: str
+    previous_status: str | None = None
+    outcome: str | None = None
+    status_since: datetime
+    created_at: datetime
+    dispatched_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    failures: int = 0
+    unchanged_looks: int = 0
+    considered: list[dict[str, Any]] = Field(sa_type=JSON)
+    parked_reason: str | None = None
+    parked_detail: str | None = None
+    parked_since: datetime | None = None
+    acknowledged: str | None = None
+    paused_since: datetime | None = None
+    history_length: int = 0
+    version: int = 0
+    fence: int = 0
+    claimed_by: str | None = None
+    claimed_until: datetime | None = None
+
+
+class LegRow(SQLModel, table=True):
+    """One library's part. `item`, `request` and `loan` hold the last words seen, as JSON."""
+
+    __tablename__ = "legs"
+    __table_args__ = (
+        Index("legs_request", "host_lms", "request_id"),
+        Index("legs_item", "host_lms", "item_pid"),
+    )
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    role: str = Field(primary_key=True)
+    host_lms: str
+    user_id: str | None = None
+    user_primary_id: str | None = None
+    request_id: str | None = None
+    mms_id: str | None = None
+    holding_id: str | None = None
+    item_pid: str | None = None
+    item_barcode: str | None = None
+    loan_id: str | None = None
+    record_state: str | None = None
+    request_placed_at: datetime | None = None
+    loan_seen_at: datetime | None = None
+    loan_due_at: datetime | None = None
+    item: dict[str, Any] = Field(sa_type=JSON)
+    request: dict[str, Any] = Field(sa_type=JSON)
+    loan: dict[str, Any] = Field(sa_type=JSON)
+
+
+class HistoryRow(SQLModel, table=True):
+    """What happened, append-only. `evidence` is a list of role, resource, state, raw, seen_at."""
+
+    __tablename__ = "history"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    seq: int = Field(primary_key=True)
+    at: datetime
+    kind: str
+    from_status: str | None = None
+    to_status: str | None = None
+    rule: str | None = None
+    inferred: bool = False
+    actor: str
+    reason: str | None = None
+    detail: str | None = None
+    evidence: list[dict[str, Any]] = Field(sa_type=JSON)
+
+
+class IntentRow(SQLModel, table=True):
+    """An intended effect. `asked_by` is the history row of the hop that asked for it, `seq` its
+    place among that hop's effects."""
+
+    __tablename__ = "intents"
+    __table_args__ = (
+        UniqueConstraint("transaction_id", "asked_by", "kind", "role", name="intent_once_per_hop"),
+        Index("intents_of_transaction", "transaction_id", "asked_by", "seq"),
+    )
+
+    id: str = Field(primary_key=True)
+    transaction_id: str = Field(foreign_key="transactions.id")
+    seq: int
+    asked_by: int
+    kind: str
+    role: str
+    host_lms: str
+    state: str
+    attempts: int = 0
+    last_error: str | None = None
+    created_at: datetime
+    updated_at: datetime

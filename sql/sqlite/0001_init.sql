@@ -1,0 +1,141 @@
+-- Transactions, their legs, their history and the effects they ask for.
+-- Words are guarded by CHECKs that mirror the enums of reconciler/core/status.py.
+
+CREATE TABLE transactions (
+    id VARCHAR NOT NULL PRIMARY KEY,
+    tenant VARCHAR NOT NULL,
+    workflow VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    previous_status VARCHAR,
+    outcome VARCHAR,
+    status_since DATETIME NOT NULL,
+    created_at DATETIME NOT NULL,
+    dispatched_at DATETIME,
+    next_poll_at DATETIME,
+    last_poll_at DATETIME,
+    failures INTEGER NOT NULL DEFAULT 0,
+    unchanged_looks INTEGER NOT NULL DEFAULT 0,
+    considered JSON NOT NULL,
+    parked_reason VARCHAR,
+    parked_detail VARCHAR,
+    parked_since DATETIME,
+    acknowledged VARCHAR,
+    paused_since DATETIME,
+    history_length INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0,
+    claimed_by VARCHAR,
+    claimed_until DATETIME,
+    CONSTRAINT workflow_is_known CHECK (
+        workflow IN ('RET-STD', 'RET-PUA', 'RET-EXP', 'RET-LOCAL')
+    ),
+    CONSTRAINT status_is_known CHECK (
+        status IN (
+            'RESOLVED', 'REQUEST_PLACED_AT_SUPPLYING_AGENCY', 'CONFIRMED',
+            'REQUEST_PLACED_AT_BORROWING_AGENCY', 'REQUEST_PLACED_AT_PICKUP_AGENCY',
+            'PICKUP_TRANSIT', 'RECEIVED_AT_PICKUP', 'READY_FOR_PICKUP', 'LOANED',
+            'RETURN_TRANSIT', 'COMPLETED', 'FINALISED', 'NOT_SUPPLIED_CURRENT_SUPPLIER',
+            'AWAITING_RETURN_TO_SUPPLIER', 'CANCELLED', 'HANDED_OFF_AS_LOCAL', 'ERROR'
+        )
+    ),
+    CONSTRAINT outcome_is_known CHECK (
+        outcome IN ('SUPPLIED', 'NOT_SUPPLIED', 'CANCELLED', 'UNKNOWN')
+    ),
+    CONSTRAINT live_has_next_poll CHECK (
+        next_poll_at IS NOT NULL OR status IN ('FINALISED', 'HANDED_OFF_AS_LOCAL', 'ERROR')
+    ),
+    CONSTRAINT parked_is_whole CHECK ((parked_reason IS NULL) = (parked_since IS NULL)),
+    CONSTRAINT claim_is_whole CHECK ((claimed_by IS NULL) = (claimed_until IS NULL))
+);
+
+-- The due query reads one tenant's end of this index: O(due), whatever is tracked.
+CREATE INDEX transactions_due ON transactions (tenant, next_poll_at)
+    WHERE next_poll_at IS NOT NULL AND paused_since IS NULL;
+CREATE INDEX transactions_claimed ON transactions (claimed_by) WHERE claimed_by IS NOT NULL;
+CREATE INDEX transactions_status ON transactions (status, status_since);
+
+CREATE TABLE legs (
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    role VARCHAR NOT NULL,
+    host_lms VARCHAR NOT NULL,
+    user_id VARCHAR,
+    user_primary_id VARCHAR,
+    request_id VARCHAR,
+    mms_id VARCHAR,
+    holding_id VARCHAR,
+    item_pid VARCHAR,
+    item_barcode VARCHAR,
+    loan_id VARCHAR,
+    record_state VARCHAR,
+    request_placed_at DATETIME,
+    loan_seen_at DATETIME,
+    loan_due_at DATETIME,
+    item JSON NOT NULL,
+    request JSON NOT NULL,
+    loan JSON NOT NULL,
+    PRIMARY KEY (transaction_id, role),
+    CONSTRAINT role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup'))
+);
+CREATE INDEX legs_request ON legs (host_lms, request_id);
+CREATE INDEX legs_item ON legs (host_lms, item_pid);
+
+CREATE TABLE history (
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    seq INTEGER NOT NULL,
+    at DATETIME NOT NULL,
+    kind VARCHAR NOT NULL,
+    from_status VARCHAR,
+    to_status VARCHAR,
+    rule VARCHAR,
+    inferred BOOLEAN NOT NULL DEFAULT 0,
+    actor VARCHAR NOT NULL,
+    reason VARCHAR,
+    detail VARCHAR,
+    evidence JSON NOT NULL,
+    PRIMARY KEY (transaction_id, seq),
+    CONSTRAINT kind_is_known CHECK (
+        kind IN ('transition', 'observation', 'effect', 'attention', 'command')
+    ),
+    CONSTRAINT transition_is_whole CHECK (
+        kind <> 'transition'
+        OR (from_status IS NOT NULL AND to_status IS NOT NULL AND rule IS NOT NULL)
+    )
+);
+
+CREATE TABLE intents (
+    id VARCHAR NOT NULL PRIMARY KEY,
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    seq INTEGER NOT NULL,
+    asked_by INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    role VARCHAR NOT NULL,
+    host_lms VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_error VARCHAR,
+    created_at DATETIME NOT NULL,
+    updated_at DATETIME NOT NULL,
+    CONSTRAINT intent_once_per_hop UNIQUE (transaction_id, asked_by, kind, role),
+    CONSTRAINT intent_role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup')),
+    CONSTRAINT intent_kind_is_known CHECK (
+        kind IN (
+            'ensure_virtual_patron', 'ensure_supplier_hold', 'ensure_virtual_bib',
+            'ensure_virtual_holding', 'ensure_virtual_item', 'ensure_borrower_hold',
+            'ensure_pickup_hold', 'ensure_virtual_item_in_transit', 'ensure_supplier_loan',
+            'ensure_borrower_loan', 'ensure_renewed', 'ensure_loan_closed',
+            'ensure_hold_cancelled', 'ensure_virtual_item_removed',
+            'ensure_virtual_holding_removed', 'ensure_virtual_bib_removed', 'notify'
+        )
+    ),
+    CONSTRAINT intent_state_is_known CHECK (
+        state IN (
+            'withheld', 'planned', 'sent', 'ambiguous', 'refused', 'parked', 'done', 'withdrawn'
+        )
+    )
+);
+CREATE INDEX intents_of_transaction ON intents (transaction_id, asked_by, seq);
+
+CREATE TRIGGER history_is_append_only BEFORE UPDATE ON history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
