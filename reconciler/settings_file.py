@@ -5,7 +5,6 @@ Precedence: environment (`RECONCILER__POLLING__TICK=10s`) before the file before
 
 from __future__ import annotations
 
-import difflib
 import os
 import types
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from reconciler.core.status import DcbStatus
 from reconciler.errors import SettingsError
 from reconciler.settings import Settings
+from reconciler.wording import nearest, problem
 
 ENV_PREFIX = "RECONCILER__"
 DEFAULT_FILE = "settings.yaml"
@@ -127,20 +127,13 @@ class _Sources:
         return f"{self._where(loc)}: {_dotted(loc) or 'settings'}: {self._problem(error, loc)}"
 
     def _problem(self, error: Mapping[str, Any], loc: Location) -> str:
-        if error["type"] == "extra_forbidden":
-            known = _known_keys(loc[:-1], self.document)
-            near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-            if near:
-                return f"unknown key; did you mean {_dotted((*loc[:-1], near[0]))}?"
-            return f"unknown key; known here: {', '.join(sorted(known))}"
-        if error["type"] in ("enum", "literal_error"):
-            return _not_one_of(error)
-        if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            return f"type: expected one of {error['ctx'].get('expected_tags', 'alma, external')}"
-        if error["type"] == "missing":
-            return "missing"
-        message = str(error["msg"]).removeprefix("Value error, ")
-        return message[:1].lower() + message[1:]
+        if error["type"] != "extra_forbidden":
+            return problem(error)
+        known = _known_keys(loc[:-1], self.document)
+        near = nearest(loc[-1], known)
+        if near:
+            return f"unknown key; did you mean {_dotted((*loc[:-1], near))}?"
+        return f"unknown key; known here: {', '.join(sorted(known))}"
 
     def _where(self, loc: Location) -> str:
         for length in range(len(loc), 0, -1):
@@ -148,15 +141,6 @@ class _Sources:
             if variable:
                 return variable
         return f"{self.path}:{_line(self.document, loc)}"
-
-
-def _not_one_of(error: Mapping[str, Any]) -> str:
-    expected = str(error.get("ctx", {}).get("expected", ""))
-    words = [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
-    near = difflib.get_close_matches(str(error.get("input", "")).upper(), words, n=1)
-    near = near or difflib.get_close_matches(str(error.get("input", "")), words, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"expected one of {', '.join(words)}{hint}"
 
 
 def _as_written(loc: Location) -> Location:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import getpass
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import typer
 
 from reconciler import logs
 from reconciler.cli.output import Format
+from reconciler.wording import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.app import App
@@ -105,9 +105,7 @@ def known_word(option: str, word: str, known: Sequence[str]) -> str:
     same = {each.casefold(): each for each in known}
     if word.casefold() in same:
         return same[word.casefold()]
-    near = difflib.get_close_matches(word.casefold(), list(same), n=1)
-    hint = f"did you mean {same[near[0]]}?" if near else f"expected one of {', '.join(known)}"
-    raise typer.BadParameter(f"{option} {word}: {hint}")
+    raise typer.BadParameter(f"{option} {word}: {did_you_mean(word, known)}")
 
 
 def check_tenant(app: App, tenant: str | None) -> None:

@@ -6,14 +6,21 @@ taken although others are bad.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+)
 
 from reconciler.core.model import (
     Barcode,
@@ -36,6 +43,7 @@ from reconciler.core.status import (
     Role,
     Workflow,
 )
+from reconciler.wording import did_you_mean, problem
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 
@@ -96,8 +104,14 @@ class _PickupLine(_LegLine):
     agency: Text | None = None
 
 
+def _no_blanks(id: str) -> str:
+    if any(char.isspace() or char == "/" for char in id):
+        raise ValueError("expected an id without blanks or slashes")
+    return id
+
+
 class TrackLine(_Line):
-    id: Annotated[Text, StringConstraints(max_length=100, pattern=r"^[^\s/]+$")]
+    id: Annotated[Text, StringConstraints(max_length=100), AfterValidator(_no_blanks)]
     status: DcbStatus
     supplier: _LegLine
     workflow: Workflow | None = None
@@ -155,9 +169,9 @@ def track_lines(
         except ValidationError as error:
             yield number, _bad(number, parsed, error)
             continue
-        problem = _problem(line, policy)
-        if problem is not None:
-            yield number, BadLine(number, problem[0], problem[1], line.id)
+        misfit = _misfit(line, policy)
+        if misfit is not None:
+            yield number, BadLine(number, misfit[0], misfit[1], line.id)
         else:
             yield number, _transaction(line, policy, now)
 
@@ -183,37 +197,15 @@ def _bad(number: int, parsed: dict[str, Any], error: ValidationError) -> BadLine
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "line"
     id = parsed.get("id")
-    return BadLine(number, field, _told(dict(first)), id if isinstance(id, str) else None)
+    return BadLine(number, field, problem(first), id if isinstance(id, str) else None)
 
 
-def _told(error: dict[str, Any]) -> str:
-    kind = error["type"]
-    if kind == "missing":
-        return "missing"
-    if kind == "enum":
-        words = [word.strip(" '") for word in str(error["ctx"]["expected"]).split(",")]
-        words = [part.strip(" '") for word in words for part in word.split(" or ")]
-        near = difflib.get_close_matches(str(error["input"]).upper(), words, n=1)
-        return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(words)}"
-    if kind == "extra_forbidden":
-        return "unknown field"
-    if kind == "string_type":
-        return "expected text in quotes (a number would lose digits)"
-    if kind == "string_too_short":
-        return "expected some text"
-    if kind in ("datetime_parsing", "datetime_from_date_parsing", "datetime_type"):
-        return "expected a time such as 2026-11-01T10:00:00Z"
-    if kind == "string_pattern_mismatch":
-        return "expected an id without blanks or slashes"
-    message = str(error["msg"])
-    return message[:1].lower() + message[1:]
-
-
-def _problem(line: TrackLine, policy: Policy) -> tuple[str, str] | None:
+def _misfit(line: TrackLine, policy: Policy) -> tuple[str, str] | None:
     """The first field that does not fit the rest, and why."""
     for role, leg in _legs(line):
         if HostLmsCode(leg.host_lms) not in policy.hosts:
-            return f"{role}.host_lms", _unknown_host(leg.host_lms, policy)
+            hint = did_you_mean(leg.host_lms, policy.hosts)
+            return f"{role}.host_lms", f"not a host_lms of the settings; {hint}"
     workflow = _workflow(line)
     if workflow is Workflow.PICKUP_ANYWHERE and line.pickup is None:
         return "pickup", "missing: RET-PUA has a pickup library of its own"
@@ -224,12 +216,6 @@ def _problem(line: TrackLine, policy: Policy) -> tuple[str, str] | None:
     if line.status_since is not None and line.status_since.tzinfo is None:
         return "status_since", "expected a time with its zone, such as 2026-11-01T10:00:00Z"
     return None
-
-
-def _unknown_host(code: str, policy: Policy) -> str:
-    near = difflib.get_close_matches(code, [str(each) for each in policy.hosts], n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{code} is not a host_lms of the settings{hint}"
 
 
 def _missing(

@@ -79,7 +79,8 @@ class SqlStore:
         with self._database.write() as connection:
             fences = {row.id: row.fence for row in connection.execute(taken)}
             found = _load(connection, fences)
-        return [Claim(each, fences[each.id]) for each in found]
+        oldest_first = sorted(found, key=lambda each: each.next_poll_at or now)
+        return [Claim(each, fences[each.id]) for each in oldest_first]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
@@ -198,6 +199,17 @@ class SqlStore:
                 update(TRANSACTIONS)
                 .where(_T.id == id)
                 .values(version=_T.version + 1, next_poll_at=entry.at)
+            )
+            _append(connection, id, (entry,))
+
+    def pause(self, id: TransactionId, now: datetime, entry: HistoryEntry) -> None:
+        """Stop looking at a transaction until a person resumes it; raises as `get`."""
+        with self._database.write() as connection:
+            _one(connection, id)
+            connection.execute(
+                update(TRANSACTIONS)
+                .where(_T.id == id)
+                .values(paused_since=now, version=_T.version + 1)
             )
             _append(connection, id, (entry,))
 

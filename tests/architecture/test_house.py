@@ -1,0 +1,165 @@
+"""Rules of the house that no linter knows (design.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.advice import BELIEFS, TO_DO
+from reconciler.core.attention import STAFF_ADVICE, ParkReason
+from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.diagram import mermaid
+from reconciler.core.evidence import FACTS, Fact
+from reconciler.core.lookahead import FIRST_READS
+from reconciler.core.status import (
+    BEFORE_DISPATCH,
+    BOOK_AWAY,
+    ENDED,
+    JOURNEYS,
+    LIVE,
+    TERMINAL,
+    DcbStatus,
+    ItemState,
+    LoanState,
+    RequestState,
+    Workflow,
+    next_expected,
+)
+from reconciler.core.transitions import TRANSITIONS, rows_from
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.splitlines()
+
+
+# --- every table is total ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (BELIEFS, DcbStatus),
+        (TO_DO, DcbStatus),
+        (FIRST_READS, DcbStatus),
+        (DEFAULT_INTERVALS, LIVE),
+        (FACTS, Fact),
+        (STAFF_ADVICE, ParkReason),
+        (JOURNEYS, Workflow),
+    ],
+)
+def test_a_table_has_every_word_and_no_other(table: dict[object, object], words: object) -> None:
+    assert set(table) == set(words)  # type: ignore[call-overload]
+
+
+def test_the_groups_divide_the_statuses() -> None:
+    groups = (BEFORE_DISPATCH, BOOK_AWAY, ENDED, TERMINAL)
+    assert frozenset().union(*groups) == frozenset(DcbStatus)
+    assert sum(len(group) for group in groups) == len(DcbStatus)
+
+
+def test_every_status_and_workflow_says_what_comes_next() -> None:
+    for workflow in Workflow:
+        for status in DcbStatus:
+            expected = next_expected(status, workflow)
+            assert expected is None or expected in DcbStatus
+
+
+def test_each_row_follows_its_workflows_journey() -> None:
+    for row in TRANSITIONS:
+        for workflow in row.workflows:
+            if row in rows_from(row.source, workflow):
+                journey = JOURNEYS[workflow]
+                if row.source in journey and row.target in journey:
+                    assert journey.index(row.source) < journey.index(row.target), row.rule
+
+
+# --- words have one home -----------------------------------------------------
+
+
+def test_a_status_word_stands_as_text_only_where_words_live() -> None:
+    words = {str(word) for enum in (DcbStatus, ItemState, RequestState, LoanState) for word in enum}
+    words.discard("ERROR")  # also the name of a log level
+    homes = {"status.py", "mapping.py"}
+    found = []
+    for path in SOURCES:
+        if path.name in homes or "sandbox" in path.parts:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and node.value in words
+        ]
+    assert found == []
+
+
+def test_no_module_hides_what_it_is() -> None:
+    hiding = re.compile(r"^(utils?|helpers?|common|misc|managers?)$")
+    assert [path for path in SOURCES if hiding.match(path.stem)] == []
+
+
+def test_only_reconcile_decides() -> None:
+    callers = [
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if re.search(r"(?<![\w.])decide\(", path.read_text(encoding="utf-8"))
+    ]
+    assert callers == ["reconciler/core/decide.py", "reconciler/engine/reconcile.py"]
+
+
+# --- the repository ----------------------------------------------------------
+
+
+def test_the_top_level_is_the_one_agreed_on() -> None:
+    top = {path.split("/")[0] for path in TRACKED}
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "reconciler", "tests", "sql"}
+    assert {name for name in top if not name.startswith(".")} <= allowed | {"settings.yaml"}
+
+
+def test_no_file_names_a_package_registry() -> None:
+    hosts = re.compile(r"pypi\.org|pythonhosted|debian\.org|npmjs|registry\.")
+    found = [
+        name
+        for name in TRACKED
+        if name != "tests/architecture/test_house.py"
+        and hosts.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_the_readme_has_the_diagram_of_the_table() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert mermaid() in readme, "the diagram is stale: run python -m reconciler.core.diagram"
+
+
+def test_every_setting_is_in_the_commented_settings_file() -> None:
+    from reconciler.settings import AlmaSettings, Settings, VirtualPatronSettings, WebhookSink
+
+    text = (ROOT / "settings.yaml").read_text(encoding="utf-8")
+    sections = [Settings, AlmaSettings, VirtualPatronSettings, WebhookSink]
+    sections += [
+        field.annotation
+        for field in Settings.model_fields.values()
+        if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields")
+    ]
+    for section in sections:
+        for name in section.model_fields:
+            assert f"{name}:" in text, f"{section.__name__}.{name}"
+
+
+def test_the_settings_file_is_itself_valid() -> None:
+    from reconciler.settings import Settings
+    from reconciler.settings_file import load
+
+    settings = load(ROOT / "settings.yaml", {})
+    assert (
+        settings.polling
+        == Settings.model_validate(
+            {"polling": {"cadence": {"LOANED": "6h"}, "too_long": {"PICKUP_TRANSIT": "7d"}}}
+        ).polling
+    )

@@ -1,0 +1,99 @@
+"""Fixtures for all tests: a clean environment, databases of both kinds, clocks.
+
+The whole application is imported here, before any test can freeze the time (libs.md §2.8).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import reconciler.app
+import reconciler.cli.main  # noqa: F401
+from reconciler.store import migrate
+from reconciler.store.database import Database
+from reconciler.store.sql_store import SqlStore
+from tests.support import postgres
+from tests.support.clock import FakeClock
+
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings, proxies or terminals of the machine reach a test."""
+    for name in list(os.environ):
+        if name.startswith("RECONCILER") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL's maintenance database, one server per test process."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    if os.environ.get("NO_POSTGRES") == "1":
+        pytest.skip("NO_POSTGRES=1: the tests against PostgreSQL were left out on request")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """A database with the schema, to be copied for each test."""
+    name = f"template_{os.getpid()}"
+    postgres.execute(postgres_server, f"CREATE DATABASE {name}")
+    database = Database(_with_name(postgres_server, name))
+    migrate.migrate(database, START)
+    database.dispose()
+    return name
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A PostgreSQL database of its own with the schema in it."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    postgres.execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield _with_name(postgres_server, name)
+    postgres.execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'reconciler.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database with the schema: each test that asks for it runs on both kinds."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    opened = Database(url)
+    migrate.migrate(opened, START)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def store(database: Database) -> SqlStore:
+    return SqlStore(database)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START)
+
+
+def _with_name(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"

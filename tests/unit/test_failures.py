@@ -1,0 +1,130 @@
+"""Every way to say no becomes one typed failure, by code first and HTTP status second."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from reconciler.alma.failures import masked, of_answer, of_transport
+from reconciler.errors import AlmaFailure, FailureKind
+
+K = FailureKind
+
+
+def body(code: str, message: str = "") -> bytes:
+    error = {"errorCode": code, "errorMessage": message, "trackingId": "E01-1"}
+    return json.dumps({"errorsExist": True, "errorList": {"error": [error]}}).encode()
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_not_found_code_counts_whatever_the_status(status: int) -> None:
+    failure = of_answer(status, body("401861"))
+    assert failure is not None
+    assert (failure.kind, failure.code) == (K.REFUSED, "401861")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [
+        (400, body("401129"), K.REFUSED),
+        (400, body("401652"), K.REFUSED),
+        (500, body("401652"), K.SERVER_ERROR),
+        (400, body("UNAUTHORIZED"), K.CREDENTIALS),
+        (403, body("INVALID_REQUEST"), K.CREDENTIALS),
+        (403, b"", K.CREDENTIALS),
+        (400, body("60000", "Invalid API Key"), K.CREDENTIALS),
+        (401, b"<html>Unauthorized</html>", K.CREDENTIALS),
+        (429, body("PER_SECOND_THRESHOLD"), K.THROTTLED),
+        (429, body("DAILY_THRESHOLD"), K.QUOTA_EXHAUSTED),
+        (429, b"<html>slow down</html>", K.THROTTLED),
+        (429, b"", K.THROTTLED),
+        (502, b"<html>Bad Gateway</html>", K.SERVER_ERROR),
+        (503, b"", K.SERVER_ERROR),
+        (500, b"oops", K.SERVER_ERROR),
+        (400, b"oops", K.UNREADABLE),
+        (404, b"Not Found", K.UNREADABLE),
+        (
+            404,
+            b'{"web_service_result":{"errorsExist":true,"errorList":{"error":'
+            b'{"errorCode":"NOT_FOUND","errorMessage":"","trackingId":"unknown"}}}}',
+            K.REFUSED,
+        ),
+        (200, b"<html>login</html>", K.UNREADABLE),
+        (200, b'{"item":', K.UNREADABLE),
+        (200, body("401652"), K.REFUSED),
+        (200, b'{"errorsExist":"true"}', K.UNREADABLE),
+    ],
+)
+def test_kinds(status: int, content: bytes, kind: FailureKind) -> None:
+    failure = of_answer(status, content)
+    assert failure is not None
+    assert failure.kind is kind
+
+
+@pytest.mark.parametrize(("status", "content"), [(204, b""), (200, b""), (200, b'{"a": 1}')])
+def test_a_success_is_no_failure(status: int, content: bytes) -> None:
+    assert of_answer(status, content) is None
+
+
+def test_the_wrong_host_is_named() -> None:
+    failure = of_answer(401, b"<html>HTTP Status 401 - Unauthorized</html>")
+    assert failure is not None
+    assert "API gateway" in str(failure)
+
+
+REQUEST = httpx.Request("GET", "https://host/path?apikey=SECRET")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.ConnectError("x", request=REQUEST), K.UNREACHABLE),
+        (httpx.ConnectTimeout("x", request=REQUEST), K.UNREACHABLE),
+        (httpx.PoolTimeout("x", request=REQUEST), K.UNREACHABLE),
+        (httpx.ReadTimeout("x", request=REQUEST), K.TIMEOUT),
+        (httpx.WriteTimeout("x", request=REQUEST), K.TIMEOUT),
+        (httpx.ReadError("x", request=REQUEST), K.CONNECTION_LOST),
+        (httpx.WriteError("x", request=REQUEST), K.CONNECTION_LOST),
+        (httpx.RemoteProtocolError("x", request=REQUEST), K.CONNECTION_LOST),
+        (httpx.DecodingError("x", request=REQUEST), K.UNREADABLE),
+        (httpx.InvalidURL("x"), K.UNREADABLE),
+    ],
+)
+def test_httpx_exceptions(error: httpx.HTTPError | httpx.InvalidURL, kind: FailureKind) -> None:
+    failure = of_transport(error)
+    assert failure.kind is kind
+    assert "SECRET" not in repr(failure.__dict__)
+
+
+def test_every_transport_error_of_httpx_is_classified() -> None:
+    def concrete(error: type[Exception]) -> list[type[Exception]]:
+        below = [each for child in error.__subclasses__() for each in concrete(child)]
+        return [error, *below]
+
+    for kind in concrete(httpx.TransportError):
+        assert of_transport(kind("x")).kind in {K.UNREACHABLE, K.TIMEOUT, K.CONNECTION_LOST}
+
+
+def test_only_a_refused_connection_and_429_prove_that_nothing_happened() -> None:
+    proving = {kind for kind in FailureKind if AlmaFailure(kind).nothing_happened}
+    assert proving == {K.UNREACHABLE, K.THROTTLED, K.QUOTA_EXHAUSTED}
+
+
+@pytest.mark.parametrize(
+    ("message", "private", "expected"),
+    [
+        (
+            "User with identifier ada@uni.org was not found.",
+            (),
+            "User with identifier … was not found.",
+        ),
+        ("No items found for barcode 0042.", (), "No items found for barcode …"),
+        ("Loan of P/1 x refused", ("P/1 x",), "Loan of … refused"),
+        ("a  b\n c", (), "a b c"),
+        ("Item renew period exceeded.", (), "Item renew period exceeded."),
+    ],
+)
+def test_messages_are_masked(message: str, private: tuple[str, ...], expected: str) -> None:
+    assert masked(message, private) == expected

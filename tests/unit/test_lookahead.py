@@ -1,0 +1,143 @@
+"""Only what could change the next decision is read, and nothing whose id is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.lookahead import FIRST_READS, first_reads, further_reads
+from reconciler.core.model import Observation, Remembered, Transaction
+from reconciler.core.status import DcbStatus, Role, Workflow
+from reconciler.core.view import View
+from tests.support.build import (
+    EXTERNAL,
+    NOW,
+    item,
+    leg,
+    loan,
+    look,
+    policy,
+    request,
+    transaction,
+    unreadable,
+)
+
+S = DcbStatus
+SEEN = Remembered("IN_PLACE", "1/", NOW, since=NOW)
+
+
+def known(
+    status: DcbStatus, workflow: Workflow = Workflow.STANDARD, **changes: object
+) -> Transaction:
+    """A transaction of which everything was seen before."""
+    before = transaction(status, workflow, **changes)
+    return before.with_legs(
+        {each.role: replace(each, item=SEEN, request=SEEN, loan=SEEN) for each in before.legs}
+    )
+
+
+def reads(before: Transaction, observation: Observation | None = None) -> set[str]:
+    view = View(before, observation or Observation({}), NOW, policy())
+    found = first_reads(view) if observation is None else further_reads(view)
+    return {f"{read.role} {read.kind}" for read in found}
+
+
+def test_every_status_has_its_reads() -> None:
+    assert set(FIRST_READS) == set(DcbStatus)
+
+
+EXPECTED = {
+    S.RESOLVED: set(),
+    S.REQUEST_PLACED_AT_SUPPLYING_AGENCY: {"supplier request", "supplier item"},
+    S.CONFIRMED: {"supplier request", "supplier item"},
+    S.REQUEST_PLACED_AT_BORROWING_AGENCY: {
+        "supplier request",
+        "supplier item",
+        "borrower item",
+        "borrower request",
+    },
+    S.PICKUP_TRANSIT: {"borrower item", "borrower request"},
+    S.RECEIVED_AT_PICKUP: {"borrower item", "borrower request"},
+    S.READY_FOR_PICKUP: {"borrower item", "borrower request"},
+    S.LOANED: {"borrower loan", "supplier item"},
+    S.RETURN_TRANSIT: {"supplier item"},
+    S.COMPLETED: set(),
+    S.AWAITING_RETURN_TO_SUPPLIER: {"supplier item"},
+}
+
+
+@pytest.mark.parametrize(("status", "expected"), EXPECTED.items())
+def test_what_a_look_starts_with(status: DcbStatus, expected: set[str]) -> None:
+    assert reads(known(status)) == expected
+
+
+def test_the_pickup_side_is_the_library_where_the_reader_collects() -> None:
+    assert reads(known(S.PICKUP_TRANSIT, Workflow.PICKUP_ANYWHERE)) == {
+        "pickup item",
+        "pickup request",
+    }
+
+
+def test_what_was_never_seen_is_read_once() -> None:
+    assert reads(transaction(S.RETURN_TRANSIT)) == {
+        "supplier item",
+        "supplier request",
+        "borrower item",
+        "borrower request",
+    }
+
+
+def test_a_resource_without_an_id_is_not_read() -> None:
+    bare = transaction(
+        S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
+        borrower=leg(Role.BORROWER, request_id=None, item_pid=None, item_barcode=None),
+    )
+    assert reads(bare) == {"supplier item", "supplier request"}
+    no_user = transaction(S.LOANED, borrower=None, supplier=leg(Role.SUPPLIER, user_id=None))
+    assert reads(no_user) == {"supplier item"}
+
+
+def test_an_external_library_is_never_read() -> None:
+    told = transaction(S.PICKUP_TRANSIT, borrower=leg(Role.BORROWER, host_lms=EXTERNAL))
+    assert reads(told) == {"supplier item", "supplier request"}
+
+
+def test_the_loan_is_asked_for_only_when_the_item_is_lent() -> None:
+    waiting = look(borrower={"item": item("0/HOLDSHELF"), "request": request("ON_HOLD_SHELF")})
+    assert reads(known(S.READY_FOR_PICKUP), waiting) == set()
+    lent = look(borrower={"item": item("0/LOAN"), "request": request("HISTORY")})
+    assert reads(known(S.READY_FOR_PICKUP), lent) == {"borrower loan"}
+
+
+def test_a_closed_request_makes_us_look_for_the_loan_that_was_missed() -> None:
+    closed = look(borrower={"item": item("1/"), "request": request("HISTORY")})
+    assert reads(known(S.READY_FOR_PICKUP), closed) == {"borrower completed_loan"}
+
+
+def test_a_failed_read_is_not_tried_twice_in_one_look() -> None:
+    failed = look(
+        borrower={"item": item("0/LOAN"), "request": request("HISTORY"), "loan": unreadable()}
+    )
+    assert reads(known(S.READY_FOR_PICKUP), failed) == set()
+
+
+def test_the_lenders_loan_is_asked_for_where_its_item_proves_nothing() -> None:
+    lent = {"loan": loan("ACTIVE")}
+    in_place = look(supplier={"item": item("1/")}, borrower=lent)
+    assert reads(known(S.LOANED), in_place) == {"supplier loan"}
+    transit = look(supplier={"item": item("0/TRANSIT")}, borrower=lent)
+    assert reads(known(S.LOANED), transit) == {"supplier loan"}
+
+
+def test_a_journey_that_jumped_is_caught_up_in_one_look() -> None:
+    returned = look(borrower={"loan": loan("COMPLETE")}, supplier={"item": unreadable()})
+    jumped = look(
+        borrower={
+            "item": item("1/"),
+            "request": request("HISTORY"),
+            "completed_loan": loan("COMPLETE"),
+        }
+    )
+    assert "supplier item" in reads(known(S.READY_FOR_PICKUP), jumped)
+    assert "supplier loan" in reads(known(S.LOANED), returned)

@@ -1,0 +1,273 @@
+"""Each row of workflow.md §3 fires on its evidence, and its wrong-role twin does not.
+
+The twin is the same sight at another library, with nothing to see where the row looks. The
+table is printed (`pytest -s`), to be read beside workflow.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from reconciler.core.decide import decide
+from reconciler.core.model import Transaction
+from reconciler.core.status import DcbStatus, Role, Workflow
+from reconciler.core.transitions import TRANSITIONS
+from tests.support.build import NOW, item, leg, loan, look, policy, request, transaction
+
+S, W = DcbStatus, Workflow
+Sights = dict[str, Mapping[str, Any]]
+
+SUPPLIER, BORROWER, PICKUP = leg(Role.SUPPLIER), leg(Role.BORROWER), leg(Role.PICKUP)
+
+
+@dataclass(frozen=True)
+class Case:
+    row: str
+    workflow: Workflow
+    source: DcbStatus
+    target: DcbStatus
+    sights: Sights
+    twin: Sights
+    """The same words at the wrong library: nothing may fire."""
+    steps: int = 1
+
+
+def case(row: str, workflow: Workflow, way: tuple[DcbStatus, DcbStatus], **at: Any) -> Case:
+    twin = at.pop("twin")
+    return Case(row, workflow, *way, at, twin)
+
+
+ACTIVE, PLACED, SHELF = request("IN_PROCESS"), request("NOT_STARTED"), request("ON_HOLD_SHELF")
+CLOSED = request("HISTORY")
+TRANSIT = {"item": item("0/TRANSIT"), "request": ACTIVE}
+IN_PLACE = {"item": item("1/"), "request": ACTIVE}
+ON_SHELF = {"item": item("0/HOLDSHELF"), "request": SHELF}
+LENT = {"item": item("0/LOAN"), "request": CLOSED, "loan": loan("ACTIVE")}
+RETURNED = {"item": item("1/"), "request": CLOSED, "loan": loan("COMPLETE")}
+NO_LOAN = {"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")}
+
+CONFIRM = (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, S.CONFIRMED)
+PLACE = (S.CONFIRMED, S.REQUEST_PLACED_AT_BORROWING_AGENCY)
+SEND = (S.REQUEST_PLACED_AT_BORROWING_AGENCY, S.PICKUP_TRANSIT)
+SEND_PUA = (S.REQUEST_PLACED_AT_PICKUP_AGENCY, S.PICKUP_TRANSIT)
+RECEIVE = (S.PICKUP_TRANSIT, S.RECEIVED_AT_PICKUP)
+SHELVE = (S.RECEIVED_AT_PICKUP, S.READY_FOR_PICKUP)
+LEND = (S.READY_FOR_PICKUP, S.LOANED)
+RETURN = (S.LOANED, S.RETURN_TRANSIT)
+COMPLETE = (S.RETURN_TRANSIT, S.COMPLETED)
+
+NOT_PLACED = {"request": ACTIVE, "item": item("1/")}
+
+CASES = [
+    case("2", W.STANDARD, CONFIRM, supplier=IN_PLACE, twin={"borrower": IN_PLACE}),
+    case(
+        "2",
+        W.STANDARD,
+        CONFIRM,
+        supplier={"request": PLACED, "item": item("1/")},
+        twin={"borrower": {"request": PLACED}},
+    ),
+    case(
+        "2",
+        W.STANDARD,
+        CONFIRM,
+        supplier={"request": request("In Process", bound=False), "item": item("0/HOLDSHELF")},
+        twin={"borrower": ON_SHELF},
+    ),
+    case("5", W.STANDARD, SEND, supplier=TRANSIT, twin={"borrower": TRANSIT}),
+    case("5", W.PICKUP_ANYWHERE, SEND_PUA, supplier=TRANSIT, twin={"pickup": TRANSIT}),
+    case(
+        "6",
+        W.STANDARD,
+        RECEIVE,
+        borrower={"item": item("0/HOLDSHELF")},
+        twin={"supplier": {"item": item("0/HOLDSHELF")}},
+    ),
+    case(
+        "6",
+        W.PICKUP_ANYWHERE,
+        RECEIVE,
+        pickup={"item": item("0/HOLDSHELF")},
+        twin={"borrower": {"item": item("0/HOLDSHELF")}},
+    ),
+    case(
+        "7",
+        W.STANDARD,
+        SHELVE,
+        borrower={"item": item("0/HOLDSHELF"), "request": SHELF},
+        twin={"supplier": ON_SHELF},
+    ),
+    case("7", W.PICKUP_ANYWHERE, SHELVE, pickup=ON_SHELF, twin={"borrower": ON_SHELF}),
+    case("8", W.STANDARD, LEND, borrower=LENT, twin={"supplier": LENT}),
+    case("8", W.PICKUP_ANYWHERE, LEND, pickup=LENT, twin={"borrower": LENT}),
+    case("9", W.STANDARD, RETURN, borrower=RETURNED, twin={"supplier": NO_LOAN}),
+    case(
+        "9",
+        W.STANDARD,
+        RETURN,
+        borrower={"item": item("0/TRANSIT"), "loan": loan("NONE")},
+        twin={"supplier": {**NO_LOAN, "item": item("0/TRANSIT")}},
+    ),
+    case("9", W.STANDARD, RETURN, borrower=NO_LOAN, twin={"supplier": NO_LOAN}),
+    case("9", W.PICKUP_ANYWHERE, RETURN, pickup=RETURNED, twin={"borrower": RETURNED}),
+    case(
+        "9",
+        W.EXPEDITED,
+        RETURN,
+        supplier={"item": item("1/"), "loan": loan("NONE")},
+        twin={"borrower": RETURNED},
+    ),
+    case("10", W.STANDARD, COMPLETE, supplier=IN_PLACE, twin={"borrower": IN_PLACE}),
+    case(
+        "10",
+        W.STANDARD,
+        COMPLETE,
+        supplier={"item": item("0/TRANSIT"), "loan": loan("COMPLETE")},
+        twin={"borrower": {"item": item("0/TRANSIT"), "loan": loan("COMPLETE")}},
+    ),
+    case(
+        "10",
+        W.PICKUP_ANYWHERE,
+        COMPLETE,
+        supplier={"loan": loan("COMPLETE")},
+        twin={"borrower": RETURNED, "pickup": RETURNED},
+    ),
+]
+
+
+def decided(before: Transaction, sights: Sights) -> list[tuple[str, DcbStatus, bool]]:
+    decision = decide(before, look(**sights), NOW, policy())
+    return [(hop.rule, hop.target, hop.inferred) for hop in decision.hops]
+
+
+def stands(each: Case) -> Transaction:
+    return transaction(each.source, each.workflow)
+
+
+@pytest.mark.parametrize(
+    "each", CASES, ids=lambda each: f"row-{each.row}-{each.workflow}-{each.source}"
+)
+def test_a_row_fires_on_its_own_evidence_and_its_wrong_role_twin_does_not(each: Case) -> None:
+    before = transaction(each.source, each.workflow, borrower=_without_request(each))
+    fired = decided(before, each.sights)
+    assert fired, f"row {each.row} did not fire"
+    rule, target, inferred = fired[0]
+    assert (target, inferred) == (each.target, False)
+    assert rule == _rule(each)
+    assert decided(before, each.twin) == []
+
+
+def _rule(each: Case) -> str:
+    (row,) = {
+        row.rule
+        for row in TRANSITIONS
+        if row.number == each.row and (row.source, row.target) == (each.source, each.target)
+    }
+    return row
+
+
+def _without_request(each: Case) -> Any:
+    """Row 3 would follow row 2 at once where the borrower's request exists."""
+    return leg(Role.BORROWER, request_id=None) if each.row == "2" else leg(Role.BORROWER)
+
+
+def test_every_row_of_the_table_is_covered(capsys: pytest.CaptureFixture[str]) -> None:
+    covered = {(each.row, each.source) for each in CASES}
+    own_evidence = {(row.number, row.source) for row in TRANSITIONS if row.number != "3"}
+    assert own_evidence <= covered
+    with capsys.disabled():
+        print("\nrow  workflow  from → to  on")
+        for each in CASES:
+            words = "; ".join(
+                f"{role} "
+                + ", ".join(f"{what} {seen.value.state}" for what, seen in seen_at.items())
+                for role, seen_at in each.sights.items()
+            )
+            print(f"{each.row:<4} {each.workflow:<9} {each.source} → {each.target}  {words}")
+
+
+# --- catching up -------------------------------------------------------------
+
+
+def way(before: Transaction, sights: Sights) -> list[tuple[DcbStatus, bool]]:
+    return [(target, inferred) for _, target, inferred in decided(before, sights)]
+
+
+def test_transit_seen_before_the_confirmation_confirms_first() -> None:
+    before = transaction(S.REQUEST_PLACED_AT_SUPPLYING_AGENCY)
+    assert way(before, {"supplier": TRANSIT}) == [
+        (S.CONFIRMED, False),
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, False),
+        (S.PICKUP_TRANSIT, False),
+    ]
+
+
+def test_an_unplaced_borrower_request_is_never_inferred() -> None:
+    before = transaction(
+        S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, borrower=leg(Role.BORROWER, request_id=None)
+    )
+    assert way(before, {"supplier": TRANSIT, "borrower": LENT}) == [(S.CONFIRMED, False)]
+
+
+def test_a_loan_seen_in_transit_passes_the_shelf() -> None:
+    assert way(transaction(S.PICKUP_TRANSIT), {"borrower": LENT}) == [
+        (S.RECEIVED_AT_PICKUP, False),
+        (S.READY_FOR_PICKUP, False),
+        (S.LOANED, False),
+    ]
+
+
+def test_a_loan_seen_although_the_item_could_not_be_read_is_enough() -> None:
+    sights = {"borrower": {"request": CLOSED, "loan": loan("ACTIVE")}}
+    assert way(transaction(S.PICKUP_TRANSIT), sights) == [
+        (S.RECEIVED_AT_PICKUP, True),
+        (S.READY_FOR_PICKUP, True),
+        (S.LOANED, False),
+    ]
+
+
+def test_a_loan_opened_and_closed_between_two_looks_passes_loaned() -> None:
+    sights = {
+        "borrower": {"item": item("1/"), "request": CLOSED, "completed_loan": loan("COMPLETE")}
+    }
+    assert way(transaction(S.READY_FOR_PICKUP), sights) == [
+        (S.LOANED, True),
+        (S.RETURN_TRANSIT, False),
+    ]
+    assert way(transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY), sights) == [
+        (S.PICKUP_TRANSIT, True),
+        (S.RECEIVED_AT_PICKUP, True),
+        (S.READY_FOR_PICKUP, True),
+        (S.LOANED, True),
+        (S.RETURN_TRANSIT, False),
+    ]
+
+
+def test_a_shelf_seen_only_by_the_request_is_inferred() -> None:
+    sights = {"borrower": {"request": SHELF}}
+    assert way(transaction(S.PICKUP_TRANSIT), sights) == [
+        (S.RECEIVED_AT_PICKUP, True),
+        (S.READY_FOR_PICKUP, True),
+    ]
+
+
+def test_the_whole_journey_between_two_looks() -> None:
+    sights = {
+        "supplier": {"item": item("1/"), "request": CLOSED, "loan": loan("NONE")},
+        "borrower": {"item": item("1/"), "request": CLOSED, "completed_loan": loan("COMPLETE")},
+    }
+    before = transaction(S.REQUEST_PLACED_AT_SUPPLYING_AGENCY)
+    assert [target for target, _ in way(before, sights)] == [
+        S.CONFIRMED,
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        S.PICKUP_TRANSIT,
+        S.RECEIVED_AT_PICKUP,
+        S.READY_FOR_PICKUP,
+        S.LOANED,
+        S.RETURN_TRANSIT,
+        S.COMPLETED,
+    ]
