@@ -151,3 +151,29 @@ def migrate(context: typer.Context) -> None:
     for each in applied:
         say(f"applied {each.version:04} {each.name}")
     say("the schema is up to date")
+
+
+@cli.command()
+def sandbox(
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8081,
+) -> None:
+    """Serve the bundled Alma sandbox over HTTP on this machine, until interrupted."""
+    from reconciler.sandbox import run as serve
+    from reconciler.sandbox import sample_world
+
+    world = sample_world()
+
+    def ready(base_url: str) -> None:
+        say(f"Alma sandbox at {base_url}; what staff do there: GET {base_url}/sandbox")
+        for code in world.institutions:
+            say(f"  {code}: base_url {base_url}, API key KEY-{code}")
+
+    serve(world, port=port, on_ready=ready)
+
+
+@cli.command()
+def demo() -> None:
+    """Play whole lends against the sandbox and tell them; exit 0 only if all end as they must."""
+    from reconciler.cli.demo.play import play
+
+    raise typer.Exit(asyncio.run(play()))

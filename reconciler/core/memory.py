@@ -59,10 +59,15 @@ def changes_of(
         )
         for resource, word in words:
             before = leg.remembered(resource).state
-            if word.value is not None and word.value.state != before:
+            if word.value is not None and _is_news(word.value.state, before):
                 evidence = Evidence(leg.role, resource, word.value.state, word.value.raw, word.at)
                 changes.append(Change(evidence, before))
     return tuple(changes)
+
+
+def _is_news(state: str, before: str | None) -> bool:
+    """That no loan of ours exists is news only after one was seen."""
+    return state != before and not (before is None and state == LoanState.ABSENT)
 
 
 def _word(

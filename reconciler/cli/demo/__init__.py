@@ -1,0 +1,1 @@
+"""`reconciler demo`: whole lends against the bundled sandbox, told as a timeline."""

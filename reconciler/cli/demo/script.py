@@ -1,0 +1,140 @@
+"""What happens in the demo: four lends, step by step, and how each of them has to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.cli.demo.stage import Lend, Stage
+from reconciler.core.status import DcbStatus, Outcome
+
+Act = Callable[[Stage, Lend], object]
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Some time passes, somebody does something, and then we look."""
+
+    after: timedelta
+    who: str
+    does: str
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    id: str
+    about: str
+    book: int
+    scenes: tuple[Scene, ...]
+    external_borrower: bool = False
+    ends: DcbStatus = DcbStatus.COMPLETED
+    outcome: Outcome = Outcome.SUPPLIED
+
+
+def _nothing(_stage: Stage, _lend: Lend) -> None:
+    """Nobody does anything; we only look."""
+
+
+def _send(stage: Stage, lend: Lend) -> None:
+    stage.lender.scan_in(lend.barcode, "MAIN")
+
+
+def _shelve(stage: Stage, lend: Lend) -> None:
+    stage.borrower.scan_in(lend.barcode, "MAIN")
+
+
+def _lend_at_lender(stage: Stage, lend: Lend) -> None:
+    stage.lender.loan(lend.barcode, lend.patron, "MAIN", override=True)
+
+
+def _borrow(stage: Stage, lend: Lend) -> None:
+    stage.borrower.loan(lend.barcode, lend.reader or "", "MAIN")
+    _lend_at_lender(stage, lend)
+
+
+def _return(stage: Stage, lend: Lend) -> None:
+    stage.borrower.return_item(lend.barcode, "MAIN")
+
+
+def _come_home(stage: Stage, lend: Lend) -> None:
+    stage.lender.scan_in(lend.barcode, "MAIN")
+
+
+def _everything_out(stage: Stage, lend: Lend) -> None:
+    for act in (_send, _shelve, _borrow, _return):
+        act(stage, lend)
+
+
+def _fail(stage: Stage, _: Lend) -> None:
+    stage.sandbox.faults.add("html_502", institution="uni-a", times=None)
+
+
+def _recover(stage: Stage, _: Lend) -> None:
+    stage.sandbox.faults.clear()
+
+
+def _tell(**words: str) -> Act:
+    return lambda stage, lend: stage.say(lend, **words)
+
+
+def _tell_loaned(stage: Stage, lend: Lend) -> None:
+    stage.say(lend, item="LOANED", loan="ACTIVE")
+    _lend_at_lender(stage, lend)
+
+
+STORIES = (
+    Story(
+        "lend-1",
+        "an ordinary lend between two Almas",
+        1,
+        (
+            Scene(HOUR, "nobody", "does anything yet", _nothing),
+            Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
+            Scene(DAY, "uni-b", "scans the book in: it goes to the hold shelf", _shelve),
+            Scene(2 * DAY, "uni-b", "loans the book to its reader", _borrow),
+            Scene(20 * DAY, "uni-b", "takes the book back from its reader", _return),
+            Scene(2 * DAY, "uni-a", "scans the book in: it is home", _come_home),
+        ),
+    ),
+    Story(
+        "lend-2",
+        "a lend that jumps: sent, shelved, loaned and returned between two looks",
+        2,
+        (
+            Scene(HOUR, "nobody", "does anything yet", _nothing),
+            Scene(9 * DAY, "both", "send, shelve, loan and take back the book", _everything_out),
+            Scene(DAY, "uni-a", "scans the book in: it is home", _come_home),
+        ),
+    ),
+    Story(
+        "lend-3",
+        "a lend to a library without an Alma, whose staff tell what they see",
+        5,
+        (
+            Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
+            Scene(DAY, "town-c", "says: on our hold shelf", _tell(item="ON_HOLD_SHELF")),
+            Scene(DAY, "town-c", "says: our reader has it", _tell_loaned),
+            Scene(12 * DAY, "town-c", "says: it is back", _tell(item="TRANSIT", loan="COMPLETE")),
+            Scene(2 * DAY, "uni-a", "scans the book in: it is home", _come_home),
+        ),
+        external_borrower=True,
+    ),
+    Story(
+        "lend-4",
+        "a lend whose first read fails, and whose reader brings the book to the lender",
+        3,
+        (
+            Scene(HOUR, "uni-a", "answers every call with an error page", _fail),
+            Scene(HOUR, "uni-a", "is well again", _recover),
+            Scene(HOUR, "uni-a", "scans the book in and sends it", _send),
+            Scene(DAY, "uni-b", "scans the book in: it goes to the hold shelf", _shelve),
+            Scene(DAY, "uni-b", "loans the book to its reader", _borrow),
+            Scene(9 * DAY, "uni-a", "scans the book in: the reader brought it here", _come_home),
+        ),
+    ),
+)
