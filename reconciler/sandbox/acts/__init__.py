@@ -1,0 +1,1 @@
+"""What people do: staff at a desk, cataloguers, user administration, patrons."""

@@ -1,0 +1,1 @@
+"""The endpoints under /almaws/v1, one module per kind of thing."""

@@ -1,0 +1,1 @@
+"""The way in and out: gateway, faults, control side, server."""

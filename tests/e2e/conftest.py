@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.world import World
+from tests.support.world import world as make_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """uni-a, uni-b, uni-c over a socket, an SQLite file, settings.yaml in a folder."""
+    with make_world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The same on both databases."""
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with make_world(tmp_path, url) as made:
+        yield made
