@@ -93,15 +93,14 @@ class App:
         return {code: gateway.tally for code, gateway in self._gateways.items()}
 
     def _gateway(self, code: HostLmsCode) -> Gateway:
-        from reconciler.alma.gateway import Gateway, Timeouts
+        from reconciler.alma.connections import Connections, Timeouts
+        from reconciler.alma.gateway import ROOT, Gateway
         from reconciler.alma.limiter import Limiter
 
         host = self.settings.alma_hosts()[code]
         http = self.settings.http
-        return Gateway(
-            host.base_url,
-            self._key(code, host),
-            limiter=Limiter(host.calls_per_second, self.clock),
+        connections = Connections(
+            host.base_url.rstrip("/").removesuffix(ROOT),
             clock=self.clock,
             timeouts=Timeouts(
                 http.connect_timeout.total_seconds(),
@@ -111,6 +110,8 @@ class App:
             transport=self.transports.get(code),
             tls=self._tls if host.base_url.startswith("https") else None,
         )
+        limiter = Limiter(host.calls_per_second, self.clock)
+        return Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
 
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,32 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("RECONCILER") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print a finding at the end of the run, whichever process it was found in."""
+
+    def teller(text: str) -> None:
+        request.node.user_properties.append(("told", text))
+
+    return teller
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the tests told, in the order of their names."""
+    told = sorted(
+        (report.nodeid, text)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == "told"
+    )
+    if told:
+        terminalreporter.section("told by the tests")
+        for nodeid, text in told:
+            terminalreporter.write_line(f"{nodeid.partition('::')[2] or nodeid}\n{text}\n")
 
 
 @pytest.fixture(scope="session")

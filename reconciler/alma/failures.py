@@ -68,26 +68,27 @@ def error_in(tree: Node) -> ErrorBody | None:
     )
 
 
-def of_answer(status: int, body: bytes, private: Iterable[str] = ()) -> AlmaFailure | None:
-    """The failure that an answer means; None when it is a success.
+def of_answer(status: int, body: bytes, private: Iterable[str] = ()) -> Node | None:
+    """The document of a success; None where it has no body. Raises AlmaFailure otherwise.
 
     A success has a 2xx status and, where there is a body, a document without an error in it.
     `private` are values of the call that Alma may echo in its message; they are masked.
     """
-    error, problem = _read(body)
-    if error is None and problem is None and 200 <= status < 300:
-        return None
-    if error is None:
-        if status == 401 and problem == AN_HTML_PAGE:
-            problem = f"{problem}; {_OWN_DOMAIN}"
-        return AlmaFailure(_without_code(status), http_status=status, message=problem or "")
-    return AlmaFailure(
-        _kind(status, error),
-        http_status=status,
-        code=error.code,
-        message=masked(error.message, private),
-        tracking_id=error.tracking_id,
-    )
+    tree, problem = _read(body)
+    error = error_in(tree) if tree is not None else None
+    if error is not None:
+        raise AlmaFailure(
+            _kind(status, error),
+            http_status=status,
+            code=error.code,
+            message=masked(error.message, private),
+            tracking_id=error.tracking_id,
+        )
+    if problem is None and 200 <= status < 300:
+        return tree
+    if status == 401 and problem == AN_HTML_PAGE:
+        problem = f"{problem}; {_OWN_DOMAIN}"
+    raise AlmaFailure(_without_code(status), http_status=status, message=problem or "")
 
 
 def of_transport(error: httpx.HTTPError | httpx.InvalidURL) -> AlmaFailure:
@@ -115,12 +116,12 @@ def masked(message: str, private: Iterable[str] = ()) -> str:
     return " ".join(message.split())[:300]
 
 
-def _read(body: bytes) -> tuple[ErrorBody | None, str | None]:
-    """The error in a body, or what is wrong with a body that cannot be read."""
+def _read(body: bytes) -> tuple[Node | None, str | None]:
+    """The document of a body, or what is wrong with it; neither where it is empty."""
     if not body.strip():
         return None, None
     try:
-        return error_in(parse(body)), None
+        return parse(body), None
     except NotADocument as problem:
         return None, str(problem)
 

@@ -1,34 +1,28 @@
-"""One call to one institution's Alma: in time, within its limits, told as an answer or a failure.
+"""One call to one institution's Alma: within its limits, told as a document or a failure.
 
-The only module that touches httpx. A call in flight is never cancelled: that would poison the
-connection pool for good (libs.md §2.3), so each runs in an inner task that its caller merely
-waits for. The key travels in a header and nowhere else.
+The key travels in a header and nowhere else. Reads are repeated where that may help, each
+attempt in its own turn at the limiter; writes never are (their intents decide).
 """
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from reconciler.alma.document import Node, NotADocument, parse
-from reconciler.alma.failures import of_answer, of_transport, unreadable
+from reconciler.alma.connections import Connections, Outgoing, Raw
+from reconciler.alma.document import Node
+from reconciler.alma.failures import of_answer, unreadable
 from reconciler.alma.limiter import Limiter
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
 from reconciler.ports import Clock
 
 ROOT = "/almaws/v1"
-LARGEST_BODY = 8 * 1024 * 1024
 READ_ATTEMPTS = 3
 PAUSE_WHEN_THROTTLED = 1.0
-CONNECTIONS = 8
 
 _ALMA_SPOKE = frozenset(
     {
@@ -42,15 +36,6 @@ _ALMA_SPOKE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. `read` is for GETs; `write_read` for writes, which Alma may take a minute over."""
-
-    connect: float = 10.0
-    read: float = 30.0
-    write_read: float = 90.0
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """What to ask: a path below /almaws/v1, its segments and query still unquoted."""
 
@@ -59,8 +44,10 @@ class Call:
     query: Mapping[str, str]
 
     @property
-    def path(self) -> str:
-        return ROOT + "".join(f"/{quote(segment, safe='')}" for segment in self.segments)
+    def target(self) -> str:
+        """Path and query, quoted: an id is one segment, whatever characters it has."""
+        path = ROOT + "".join(f"/{quote(segment, safe='')}" for segment in self.segments)
+        return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def with_query(self, **more: str) -> Call:
         return replace(self, query={**self.query, **more})
@@ -73,16 +60,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    status: int
-    headers: httpx.Headers
-    body: bytes
+    """A success, or a redirect (then `location` says where to)."""
+
+    tree: Node | None
+    location: str | None = None
 
     def document(self) -> Node:
         """The body as a tree; AlmaFailure (UNREADABLE) where a document was promised in vain."""
-        try:
-            return parse(self.body)
-        except NotADocument as problem:
-            raise unreadable(str(problem), self.status) from None
+        if self.tree is None:
+            raise unreadable("an empty body")
+        return self.tree
 
 
 def get(*segments: str, **query: str) -> Call:
@@ -104,36 +91,22 @@ class Gateway:
     """The connection to one institution. Counts its calls; keeps what Alma says of the quota."""
 
     def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        *,
-        limiter: Limiter,
-        clock: Clock,
-        timeouts: Timeouts | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        tls: ssl.SSLContext | None = None,
+        self, connections: Connections, api_key: str, *, limiter: Limiter, clock: Clock
     ) -> None:
         self.tally = Tally()
+        self._connections = connections
         self._limiter = limiter
-        self._clock = clock
-        self._timeouts = timeouts or Timeouts()
-        self._slots = asyncio.Semaphore(CONNECTIONS)
-        self._in_flight: set[asyncio.Task[Answer]] = set()
+        self._headers = {
+            "Authorization": f"apikey {api_key}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+        }
         self._retrying = AsyncRetrying(
             sleep=clock.sleep,
             stop=stop_after_attempt(READ_ATTEMPTS),
             wait=wait_exponential(multiplier=0.5, max=4),
             retry=retry_if_exception(_is_worth_a_retry),
             reraise=True,
-        )
-        self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/").removesuffix(ROOT),
-            headers={"Authorization": f"apikey {api_key}", "Accept": "application/json"},
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-            transport=transport,
-            verify=tls or False,  # without a context the base URL is plain http
         )
 
     async def read(self, call: Call) -> Node:
@@ -148,10 +121,7 @@ class Gateway:
         return await self._retrying(self._attempt, call)
 
     async def aclose(self) -> None:
-        """Wait for the calls in flight, then close the connections."""
-        if self._in_flight:
-            await asyncio.wait(set(self._in_flight), timeout=self._timeouts.read)
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def _attempt(self, call: Call) -> Answer:
         await self._limiter.acquire()
@@ -165,62 +135,27 @@ class Gateway:
         return answer
 
     async def _answer(self, call: Call) -> Answer:
-        answer = await self._send(call)
-        self._note_quota(answer)
-        if 300 <= answer.status < 400:
-            return answer
-        failure = of_answer(answer.status, answer.body, call.private)
-        if failure is None and call.method == "GET" and not answer.body.strip():
-            failure = unreadable("an empty body", answer.status)
-        if failure is None:
-            return answer
-        if failure.kind is FailureKind.THROTTLED:
-            self._limiter.pause(PAUSE_WHEN_THROTTLED)
-        raise failure
-
-    async def _send(self, call: Call) -> Answer:
-        await self._slots.acquire()
-        task = asyncio.create_task(self._exchange(call))
-        self._in_flight.add(task)
-        task.add_done_callback(self._landed)
-        return await asyncio.shield(task)
-
-    def _landed(self, task: asyncio.Task[Answer]) -> None:
-        self._in_flight.discard(task)
-        self._slots.release()
-        if not task.cancelled():
-            task.exception()
-
-    async def _exchange(self, call: Call) -> Answer:
-        self.tally.calls += 1
-        limit = self._timeouts.read if call.method == "GET" else self._timeouts.write_read
-        deadline = self._clock.monotonic() + 2 * limit
-        timeout = httpx.Timeout(limit, connect=self._timeouts.connect)
-        request = self._client.build_request(
-            call.method, call.path, params=dict(call.query), timeout=timeout
-        )
+        raw = await self._send(call)
+        self._note_quota(raw)
+        location = raw.headers.get("Location")
+        if 300 <= raw.status < 400 and location:
+            return Answer(None, location)
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                body = await self._body(response, deadline)
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise of_transport(error) from None
-        return Answer(response.status_code, response.headers, body)
+            answer = Answer(of_answer(raw.status, raw.body, call.private))
+        except AlmaFailure as failure:
+            if failure.kind is FailureKind.THROTTLED:
+                self._limiter.pause(PAUSE_WHEN_THROTTLED)
+            raise
+        if call.method == "GET":
+            answer.document()
+        return answer
 
-    async def _body(self, response: httpx.Response, deadline: float) -> bytes:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise unreadable("an answer that is too large", response.status_code)
-            if self._clock.monotonic() > deadline:
-                raise AlmaFailure(FailureKind.TIMEOUT)
-        return bytes(body)
+    async def _send(self, call: Call) -> Raw:
+        self.tally.calls += 1
+        return await self._connections.exchange(Outgoing(call.method, call.target, self._headers))
 
-    def _note_quota(self, answer: Answer) -> None:
-        remaining: Any = answer.headers.get("X-Exl-Api-Remaining", "")
+    def _note_quota(self, raw: Raw) -> None:
+        remaining = raw.headers.get("X-Exl-Api-Remaining", "")
         if remaining.isascii() and remaining.isdigit():
             self.tally.remaining_today = int(remaining)
 

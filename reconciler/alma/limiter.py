@@ -6,6 +6,9 @@ import asyncio
 
 from reconciler.ports import Clock
 
+_NEGLIGIBLE = 1e-6
+"""Seconds below which a wait is over; no clock is more exact."""
+
 
 class Limiter:
     """At most `rate` grants a second, spaced, so that no window of a second holds more.
@@ -25,6 +28,6 @@ class Limiter:
 
     async def acquire(self) -> None:
         async with self._turn:
-            while (wait := self._next - (now := self._clock.monotonic())) > 0:
+            while (wait := self._next - (now := self._clock.monotonic())) > _NEGLIGIBLE:
                 await self._clock.sleep(wait)
             self._next = max(self._next, now - self._gap) + self._gap

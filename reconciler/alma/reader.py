@@ -42,9 +42,8 @@ class Reader:
         to another host, and a key that stands in the Location is dropped.
         """
         answer = await self._gateway.read_answer(get("items", item_barcode=barcode))
-        location = answer.headers.get("Location")
-        if 300 <= answer.status < 400 and location:
-            answer = await self._gateway.read_answer(_same_host(location))
+        if answer.location:
+            answer = await self._gateway.read_answer(_same_host(answer.location))
         return wire.item(answer.document())
 
     async def request(self, user_id: UserId, request_id: RequestId) -> RequestSight:

@@ -33,7 +33,7 @@ def decide(
     A paused transaction is remembered but not moved. A parked one goes on being read and moved,
     since its status says where the book is; its effects wait for a person.
     """
-    view = View(transaction, observation, now, policy)
+    view = View.of(transaction, observation, now, policy)
     findings = Findings(view)
     steps = () if transaction.paused else walk(findings)
     status = stands_at(findings, steps)

@@ -7,10 +7,10 @@ Instants are aware UTC. Ids are Alma's own text (they do not fit a JSON number w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, NewType, TypeVar
+from typing import Any, Generic, NewType, TypeVar
 
 from reconciler.core.status import (
     DcbStatus,
@@ -75,10 +75,6 @@ class Seen(Generic[T]):
     def unreadable(cls, reason: str, at: datetime, code: str | None = None) -> Seen[T]:
         return cls(SeenKind.UNREADABLE, reason=reason, code=code, at=at)
 
-    @classmethod
-    def not_observed(cls) -> Seen[T]:
-        return cls(SeenKind.NOT_OBSERVED)
-
     @property
     def is_unreadable(self) -> bool:
         return self.kind is SeenKind.UNREADABLE
@@ -134,20 +130,7 @@ class LoanSight:
     process: str | None = None
 
 
-def _none_item() -> Seen[ItemSight]:
-    return Seen.not_observed()
-
-
-def _none_request() -> Seen[RequestSight]:
-    return Seen.not_observed()
-
-
-def _none_loan() -> Seen[LoanSight]:
-    return Seen.not_observed()
-
-
-def _none_requests() -> Seen[tuple[RequestSight, ...]]:
-    return Seen.not_observed()
+NOT_OBSERVED: Seen[Any] = Seen(SeenKind.NOT_OBSERVED)
 
 
 class ReadKind(StrEnum):
@@ -173,29 +156,35 @@ class LegObservation:
     `item_requests` are the item's active requests, ours among them.
     """
 
-    item: Seen[ItemSight] = field(default_factory=_none_item)
-    request: Seen[RequestSight] = field(default_factory=_none_request)
-    loan: Seen[LoanSight] = field(default_factory=_none_loan)
-    completed_loan: Seen[LoanSight] = field(default_factory=_none_loan)
+    item: Seen[ItemSight] = NOT_OBSERVED
+    request: Seen[RequestSight] = NOT_OBSERVED
+    loan: Seen[LoanSight] = NOT_OBSERVED
+    completed_loan: Seen[LoanSight] = NOT_OBSERVED
     loaned_to_other: bool = False
-    item_requests: Seen[tuple[RequestSight, ...]] = field(default_factory=_none_requests)
+    item_requests: Seen[tuple[RequestSight, ...]] = NOT_OBSERVED
     user_primary_id: UserId | None = None
     """Learnt where Alma names our user otherwise than we do."""
 
     def of(self, kind: ReadKind) -> AnySeen:
-        fields: dict[ReadKind, AnySeen] = {
-            ReadKind.ITEM: self.item,
-            ReadKind.REQUEST: self.request,
-            ReadKind.LOAN: self.loan,
-            ReadKind.COMPLETED_LOAN: self.completed_loan,
-            ReadKind.ITEM_REQUESTS: self.item_requests,
-        }
-        return fields[kind]
+        seen: AnySeen = getattr(self, kind.value)
+        return seen
 
     @property
     def failed(self) -> bool:
         """Whether at least one read of this look failed."""
-        return any(self.of(kind).is_unreadable for kind in ReadKind)
+        return any(
+            seen.is_unreadable
+            for seen in (
+                self.item,
+                self.request,
+                self.loan,
+                self.completed_loan,
+                self.item_requests,
+            )
+        )
+
+
+_NOTHING_SEEN = LegObservation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +194,7 @@ class Observation:
     legs: Mapping[Role, LegObservation]
 
     def leg(self, role: Role) -> LegObservation:
-        return self.legs.get(role, LegObservation())
+        return self.legs.get(role, _NOTHING_SEEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +246,8 @@ class Leg:
     record_state: str | None = None
 
     def remembered(self, resource: Resource) -> Remembered:
-        return {
-            Resource.ITEM: self.item,
-            Resource.REQUEST: self.request,
-            Resource.LOAN: self.loan,
-        }[resource]
+        word: Remembered = getattr(self, resource.value)
+        return word
 
     def with_word(self, resource: Resource, word: Remembered) -> Leg:
         """The leg with another last word for one resource."""
@@ -347,11 +333,8 @@ class Transaction:
         return tuple(leg for leg in (self.supplier, self.borrower, self.pickup) if leg)
 
     def leg(self, role: Role) -> Leg | None:
-        return {
-            Role.SUPPLIER: self.supplier,
-            Role.BORROWER: self.borrower,
-            Role.PICKUP: self.pickup,
-        }[role]
+        leg: Leg | None = getattr(self, role.value)
+        return leg
 
     def with_legs(self, legs: Mapping[Role, Leg]) -> Transaction:
         return replace(

@@ -7,6 +7,7 @@ looked at), which is None.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -147,30 +148,35 @@ class View:
     """The whole picture that one decision is made from; it does not change while deciding."""
 
     transaction: Transaction
-    observation: Observation
     now: datetime
     policy: Policy
+    observation: Observation
+    sides: Mapping[Role, Side]
+
+    @classmethod
+    def of(
+        cls, transaction: Transaction, observation: Observation, now: datetime, policy: Policy
+    ) -> View:
+        sides = {
+            leg.role: Side(
+                leg,
+                observation.leg(leg.role),
+                policy.is_external(leg),
+                policy.settle(leg),
+                now,
+            )
+            for leg in transaction.legs
+        }
+        return cls(transaction, now, policy, observation, sides)
 
     def side(self, role: Role) -> Side | None:
-        leg = self.transaction.leg(role)
-        if leg is None:
-            return None
-        return Side(
-            leg,
-            self.observation.leg(role),
-            self.policy.is_external(leg),
-            self.policy.settle(leg),
-            self.now,
-        )
+        return self.sides.get(role)
 
     @property
     def supplier(self) -> Side:
-        side = self.side(Role.SUPPLIER)
-        if side is None:
-            raise AssertionError("every transaction has a supplier leg")
-        return side
+        return self.sides[Role.SUPPLIER]
 
     @property
     def pickup_side(self) -> Side | None:
         """The side where the reader collects the book; None when that library is not known."""
-        return self.side(pickup_side(self.transaction.workflow))
+        return self.sides.get(pickup_side(self.transaction.workflow))

@@ -15,7 +15,7 @@ from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
 from reconciler.engine.storage import Storage
 from reconciler.ports import Claim, Clock, Owner, Selection, Store
 
-AT_ONCE_PER_TENANT = 12
+AT_ONCE_PER_TENANT = 16
 """Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""
 
 CLAIM_AT_ONCE = 60

@@ -61,13 +61,13 @@ class Look:
 async def observe(transaction: Transaction, look: Look) -> Observation:
     """What the libraries show of a transaction now. Never raises for a library's trouble."""
     legs = {leg.role: _told(leg) for leg in transaction.legs if look.policy.is_external(leg)}
-    view = View(transaction, Observation(legs), look.now, look.policy)
+    view = View.of(transaction, Observation(legs), look.now, look.policy)
     reads = first_reads(view, everything=look.everything)
     for _ in range(MAX_ROUNDS):
         if not reads:
             break
         transaction, legs = await _round(transaction, legs, reads, look)
-        view = View(transaction, Observation(legs), look.now, look.policy)
+        view = View.of(transaction, Observation(legs), look.now, look.policy)
         reads = further_reads(view)
     return Observation(legs)
 

@@ -86,7 +86,7 @@ def explanation_view(
     transaction: Transaction, intents: Sequence[Intent], policy: Policy, now: datetime
 ) -> Json:
     """`explain ID`: what we believe, every rule considered, what failed, what comes next."""
-    view = View(transaction, Observation({}), now, policy)
+    view = View.of(transaction, Observation({}), now, policy)
     reads = [f"{read.role} {read.kind}" for read in first_reads(view)]
     open_states = OPEN_INTENTS | {IntentState.WITHHELD, IntentState.PARKED}
     return {

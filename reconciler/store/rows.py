@@ -40,6 +40,25 @@ from reconciler.core.status import (
 
 Values = dict[str, Any]
 
+SETTLED_COLUMNS = (
+    "workflow",
+    "status",
+    "previous_status",
+    "outcome",
+    "status_since",
+    "dispatched_at",
+    "next_poll_at",
+    "last_poll_at",
+    "failures",
+    "unchanged_looks",
+    "parked_reason",
+    "parked_detail",
+    "parked_since",
+    "acknowledged",
+    "sights",
+)
+"""The columns that a settlement writes anew each time."""
+
 
 # --- transactions ------------------------------------------------------------
 
@@ -62,6 +81,7 @@ def transaction_values(transaction: Transaction) -> Values:
         "parked_detail": parked.detail if parked else None,
         "parked_since": parked.since if parked else None,
         "acknowledged": transaction.acknowledged,
+        "sights": sights_values(transaction),
     }
 
 
@@ -115,7 +135,7 @@ def _verdict(values: Mapping[str, Any]) -> RuleVerdict:
 
 # --- legs --------------------------------------------------------------------
 
-_LEG_COLUMNS = (
+LEG_COLUMNS = (
     "user_id",
     "user_primary_id",
     "request_id",
@@ -132,14 +152,21 @@ _LEG_COLUMNS = (
 
 
 def leg_values(leg: Leg) -> Values:
-    values: Values = {column: getattr(leg, column) for column in _LEG_COLUMNS}
+    values: Values = {column: getattr(leg, column) for column in LEG_COLUMNS}
     values["host_lms"] = leg.host_lms
-    for resource in Resource:
-        values[resource.value] = _remembered_values(leg.remembered(resource))
     return values
 
 
-def leg(row: RowMapping) -> Leg:
+def leg_differs(leg: Leg, before: Leg | None) -> bool:
+    """Whether the leg's own row has to be written; its words stand elsewhere."""
+    return before is None or any(
+        getattr(leg, column) != getattr(before, column) for column in (*LEG_COLUMNS, "host_lms")
+    )
+
+
+def leg(row: RowMapping, sights: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Leg:
+    """A leg from its own row and the words that its transaction's row keeps of it."""
+    seen = sights.get(row["role"], {})
     return Leg(
         role=Role(row["role"]),
         host_lms=HostLmsCode(row["host_lms"]),
@@ -151,9 +178,9 @@ def leg(row: RowMapping) -> Leg:
         item_pid=_id(ItemPid, row["item_pid"]),
         item_barcode=_id(Barcode, row["item_barcode"]),
         loan_id=_id(LoanId, row["loan_id"]),
-        item=_remembered(row["item"]),
-        request=_remembered(row["request"]),
-        loan=_remembered(row["loan"]),
+        item=_remembered(seen.get("item", {})),
+        request=_remembered(seen.get("request", {})),
+        loan=_remembered(seen.get("loan", {})),
         request_placed_at=row["request_placed_at"],
         loan_seen_at=row["loan_seen_at"],
         loan_due_at=row["loan_due_at"],
@@ -161,8 +188,22 @@ def leg(row: RowMapping) -> Leg:
     )
 
 
+def sights_values(transaction: Transaction) -> Values:
+    """The last words of all legs; what was never seen takes no room."""
+    return {
+        leg.role.value: {
+            resource.value: _remembered_values(word)
+            for resource in Resource
+            if (word := leg.remembered(resource)) is not _NEVER_SEEN
+        }
+        for leg in transaction.legs
+    }
+
+
+_NEVER_SEEN = Remembered()
+
+
 def _remembered_values(word: Remembered) -> Values:
-    """Only what is set, so that a leg that was never seen costs two bytes."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name in Remembered.__slots__
@@ -172,7 +213,7 @@ def _remembered_values(word: Remembered) -> Values:
 
 def _remembered(values: Mapping[str, str]) -> Remembered:
     if not values:
-        return Remembered()
+        return _NEVER_SEEN
     return Remembered(
         state=values.get("state"),
         raw=values.get("raw"),

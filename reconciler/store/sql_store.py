@@ -8,11 +8,23 @@ state, history and intents in one transaction or not at all.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, insert, or_, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
@@ -111,9 +123,19 @@ class SqlStore:
     # --- settlements ---------------------------------------------------------
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Write each; False for one whose claim was taken over or whose version has moved on."""
+        """Write each; False for one whose claim was taken over or whose version has moved on.
+
+        All of them in one statement for each table; only when a guard did not hold for one of
+        them are they written one by one, to see which.
+        """
         with self._database.write() as connection:
-            return [_settle(connection, each) for each in settlements]
+            together = connection.begin_nested()
+            if _guarded(connection, settlements):
+                _write_parts(connection, settlements)
+                together.commit()
+                return [True] * len(settlements)
+            together.rollback()
+            return [_settle_one(connection, each) for each in settlements]
 
     # --- reading -------------------------------------------------------------
 
@@ -192,13 +214,16 @@ class SqlStore:
         The version moves on, so a look that is under way is settled by nobody and looked anew.
         """
         with self._database.write() as connection:
-            _one(connection, id)
-            for leg in legs:
-                _write_leg(connection, id, leg)
+            after = _one(connection, id).with_legs({leg.role: leg for leg in legs})
+            connection.execute(_LEG_UPDATE, [_leg_parameters(id, leg) for leg in legs])
             connection.execute(
                 update(TRANSACTIONS)
                 .where(_T.id == id)
-                .values(version=_T.version + 1, next_poll_at=entry.at)
+                .values(
+                    version=_T.version + 1,
+                    next_poll_at=entry.at,
+                    sights=rows.sights_values(after),
+                )
             )
             _append(connection, id, (entry,))
 
@@ -248,14 +273,15 @@ def _load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
     found: dict[str, Transaction] = {}
     for start in range(0, len(wanted), IDS_PER_STATEMENT):
         some = wanted[start : start + IDS_PER_STATEMENT]
+        chosen = connection.execute(select(TRANSACTIONS).where(_T.id.in_(some))).mappings().all()
+        sights = {row["id"]: row["sights"] for row in chosen}
         legs: dict[str, dict[Role, Leg]] = defaultdict(dict)
         for row in connection.execute(
             select(LEGS).where(LEGS.c.transaction_id.in_(some))
         ).mappings():
-            leg = rows.leg(row)
+            leg = rows.leg(row, sights[row["transaction_id"]])
             legs[row["transaction_id"]][leg.role] = leg
-        for row in connection.execute(select(TRANSACTIONS).where(_T.id.in_(some))).mappings():
-            found[row["id"]] = rows.transaction(row, legs[row["id"]])
+        found |= {row["id"]: rows.transaction(row, legs[row["id"]]) for row in chosen}
     return [found[id] for id in wanted]
 
 
@@ -265,44 +291,120 @@ def _one(connection: Connection, id: TransactionId) -> Transaction:
     return _load(connection, [id])[0]
 
 
-def _settle(connection: Connection, settlement: Settlement) -> bool:
-    before, after = settlement.claim.transaction, settlement.after
-    values = rows.transaction_values(after)
-    if after.considered != before.considered:
-        values["considered"] = [rows.verdict_values(each) for each in after.considered]
-    guarded = (
-        update(TRANSACTIONS)
-        .where(
-            and_(
-                _T.id == before.id,
-                _T.version == before.version,
-                _T.fence == settlement.claim.fence,
-            )
-        )
-        .values(
-            **values,
-            version=before.version + 1,
-            claimed_by=None,
-            claimed_until=None,
-        )
+_SETTLED = tuple(rows.SETTLED_COLUMNS)
+
+_GUARDED_UPDATE = (
+    update(TRANSACTIONS)
+    .where(
+        _T.id == bindparam("of_id"),
+        _T.version == bindparam("of_version"),
+        _T.fence == bindparam("of_fence"),
     )
-    if connection.execute(guarded).rowcount != 1:
+    .values(
+        {
+            **{name: bindparam(f"new_{name}") for name in _SETTLED},
+            "considered": func.coalesce(
+                bindparam("new_considered", type_=JSON(none_as_null=True)), _T.considered
+            ),
+            "history_length": _T.history_length + bindparam("new_rows", type_=Integer),
+            "version": _T.version + 1,
+            "claimed_by": None,
+            "claimed_until": None,
+        }
+    )
+)
+_LEG_UPDATE = (
+    update(LEGS)
+    .where(LEGS.c.transaction_id == bindparam("of_id"), LEGS.c.role == bindparam("of_role"))
+    .values({name: bindparam(f"new_{name}") for name in (*rows.LEG_COLUMNS, "host_lms")})
+)
+"""Made once: building a statement costs more than running it."""
+
+
+def _guarded(connection: Connection, settlements: Sequence[Settlement]) -> bool:
+    """Write the transactions' own rows; whether every guard held."""
+    updated = connection.execute(_GUARDED_UPDATE, [_parameters(each) for each in settlements])
+    return updated.rowcount == len(settlements)
+
+
+def _settle_one(connection: Connection, settlement: Settlement) -> bool:
+    if not _guarded(connection, [settlement]):
         return False
-    for leg in after.legs:
-        if leg != before.leg(leg.role):
-            _write_leg(connection, before.id, leg)
-    if settlement.history:
-        first = _append(connection, before.id, settlement.history)
-        _plan(connection, settlement, first)
+    _write_parts(connection, [settlement])
     return True
 
 
-def _write_leg(connection: Connection, id: TransactionId, leg: Leg) -> None:
+def _parameters(settlement: Settlement) -> dict[str, Any]:
+    before, after = settlement.claim.transaction, settlement.after
+    values = {f"new_{name}": each for name, each in rows.transaction_values(after).items()}
+    considered = None
+    if after.considered != before.considered:
+        considered = [rows.verdict_values(each) for each in after.considered]
+    return {
+        **values,
+        "new_considered": considered,
+        "new_rows": len(settlement.history),
+        "of_id": before.id,
+        "of_version": before.version,
+        "of_fence": settlement.claim.fence,
+    }
+
+
+def _write_parts(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Legs that changed, history and intents of settlements whose guards held."""
+    legs = [
+        _leg_parameters(each.after.id, leg)
+        for each in settlements
+        for leg in each.after.legs
+        if rows.leg_differs(leg, each.claim.transaction.leg(leg.role))
+    ]
+    if legs:
+        connection.execute(_LEG_UPDATE, legs)
+    spoken = [each for each in settlements if each.history]
+    if not spoken:
+        return
+    firsts = _first_rows(connection, spoken)
     connection.execute(
-        update(LEGS)
-        .where(LEGS.c.transaction_id == id, LEGS.c.role == str(leg.role))
-        .values(**rows.leg_values(leg))
+        insert(HISTORY),
+        [
+            rows.history_values(entry, each.after.id, firsts[each.after.id] + n)
+            for each in spoken
+            for n, entry in enumerate(each.history)
+        ],
     )
+    intents = [values for each in spoken for values in _intents(each, firsts[each.after.id])]
+    if intents:
+        connection.execute(insert(INTENTS), intents)
+
+
+def _first_rows(connection: Connection, settlements: Sequence[Settlement]) -> dict[str, int]:
+    """The number of each transaction's first new history row; its length counts them already."""
+    ids = [each.after.id for each in settlements]
+    lengths = select(_T.id, _T.history_length).where(_T.id.in_(ids))
+    length = {row.id: row.history_length for row in connection.execute(lengths)}
+    return {each.after.id: length[each.after.id] - len(each.history) + 1 for each in settlements}
+
+
+def _leg_parameters(id: TransactionId, leg: Leg) -> dict[str, Any]:
+    values = {f"new_{name}": each for name, each in rows.leg_values(leg).items()}
+    return {**values, "of_id": id, "of_role": str(leg.role)}
+
+
+def _intents(settlement: Settlement, first: int) -> Iterator[dict[str, Any]]:
+    at = settlement.history[0].at
+    for n, intent in enumerate(settlement.intents):
+        yield {
+            "id": intent.id,
+            "transaction_id": settlement.after.id,
+            "seq": n,
+            "asked_by": first + intent.asked_by,
+            "kind": str(intent.kind),
+            "role": str(intent.role),
+            "host_lms": intent.host_lms,
+            "state": str(intent.state),
+            "created_at": at,
+            "updated_at": at,
+        }
 
 
 def _append(connection: Connection, id: TransactionId, entries: Sequence[HistoryEntry]) -> int:
@@ -319,27 +421,3 @@ def _append(connection: Connection, id: TransactionId, entries: Sequence[History
         [rows.history_values(entry, id, first + n) for n, entry in enumerate(entries)],
     )
     return first
-
-
-def _plan(connection: Connection, settlement: Settlement, first: int) -> None:
-    if not settlement.intents:
-        return
-    id, at = settlement.claim.transaction.id, settlement.history[0].at
-    connection.execute(
-        insert(INTENTS),
-        [
-            {
-                "id": intent.id,
-                "transaction_id": id,
-                "seq": n,
-                "asked_by": first + intent.asked_by,
-                "kind": str(intent.kind),
-                "role": str(intent.role),
-                "host_lms": intent.host_lms,
-                "state": str(intent.state),
-                "created_at": at,
-                "updated_at": at,
-            }
-            for n, intent in enumerate(settlement.intents)
-        ],
-    )

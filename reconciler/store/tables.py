@@ -42,7 +42,10 @@ class TransactionRow(SQLModel, table=True):
     last_poll_at: datetime | None = None
     failures: int = 0
     unchanged_looks: int = 0
+    sights: dict[str, Any] = Field(sa_type=JSON)
+    """The last words seen, by role and resource: rewritten by every look."""
     considered: list[dict[str, Any]] = Field(sa_type=JSON)
+    """What the last look made of each rule, for `explain`."""
     parked_reason: str | None = None
     parked_detail: str | None = None
     parked_since: datetime | None = None
@@ -56,7 +59,7 @@ class TransactionRow(SQLModel, table=True):
 
 
 class LegRow(SQLModel, table=True):
-    """One library's part. `item`, `request` and `loan` hold the last words seen, as JSON."""
+    """One library's part: what stands for the transaction there. Changes rarely."""
 
     __tablename__ = "legs"
     __table_args__ = (
@@ -79,9 +82,6 @@ class LegRow(SQLModel, table=True):
     request_placed_at: datetime | None = None
     loan_seen_at: datetime | None = None
     loan_due_at: datetime | None = None
-    item: dict[str, Any] = Field(sa_type=JSON)
-    request: dict[str, Any] = Field(sa_type=JSON)
-    loan: dict[str, Any] = Field(sa_type=JSON)
 
 
 class HistoryRow(SQLModel, table=True):

@@ -15,6 +15,9 @@ CREATE TABLE transactions (
     last_poll_at DATETIME,
     failures INTEGER NOT NULL DEFAULT 0,
     unchanged_looks INTEGER NOT NULL DEFAULT 0,
+    -- The last words seen of each leg, by role and resource: rewritten by every look.
+    sights JSON NOT NULL,
+    -- What the last look made of each rule, for `explain`.
     considered JSON NOT NULL,
     parked_reason VARCHAR,
     parked_detail VARCHAR,
@@ -70,9 +73,6 @@ CREATE TABLE legs (
     request_placed_at DATETIME,
     loan_seen_at DATETIME,
     loan_due_at DATETIME,
-    item JSON NOT NULL,
-    request JSON NOT NULL,
-    loan JSON NOT NULL,
     PRIMARY KEY (transaction_id, role),
     CONSTRAINT role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup'))
 );

@@ -187,6 +187,17 @@ def test_the_installed_command_does_the_same(world: World) -> None:
     world.run_process("--nonsense", check=64)
 
 
+@pytest.mark.parametrize("tail", ["/", "/almaws/v1", "/almaws/v1/"])
+def test_the_base_url_may_name_the_root_of_the_api(world: World, tail: str) -> None:
+    hosts = {
+        code: {**host, "base_url": host["base_url"] + tail} if host["type"] == "alma" else host
+        for code, host in world.settings["host_lms"].items()
+    }
+    world.write_settings(host_lms=hosts)
+    world.track(world.placed())
+    assert world.once()["reconciled"] == 1
+
+
 # --- nothing but GET ---------------------------------------------------------
 
 

@@ -22,7 +22,8 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.advance(timedelta(seconds=max(0.0, seconds)))
+        self._monotonic += max(0.0, seconds)
+        self._now += timedelta(seconds=max(0.0, seconds))
         await asyncio.sleep(0)
 
     def advance(self, by: timedelta) -> None:

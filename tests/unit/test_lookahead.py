@@ -38,7 +38,7 @@ def known(
 
 
 def reads(before: Transaction, observation: Observation | None = None) -> set[str]:
-    view = View(before, observation or Observation({}), NOW, policy())
+    view = View.of(before, observation or Observation({}), NOW, policy())
     found = first_reads(view) if observation is None else further_reads(view)
     return {f"{read.role} {read.kind}" for read in found}
 

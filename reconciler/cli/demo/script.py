@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.cli.demo.stage import Lend, Stage
-from reconciler.core.status import DcbStatus, Outcome
+from reconciler.core.status import DcbStatus, ItemState, LoanState, Outcome, Resource
 
 Act = Callable[[Stage, Lend], object]
 
@@ -78,13 +78,17 @@ def _recover(stage: Stage, _: Lend) -> None:
     stage.sandbox.faults.clear()
 
 
-def _tell(**words: str) -> Act:
-    return lambda stage, lend: stage.say(lend, **words)
+def _tell_shelved(stage: Stage, lend: Lend) -> None:
+    stage.say(lend, {Resource.ITEM: ItemState.ON_HOLD_SHELF})
 
 
 def _tell_loaned(stage: Stage, lend: Lend) -> None:
-    stage.say(lend, item="LOANED", loan="ACTIVE")
+    stage.say(lend, {Resource.ITEM: ItemState.LOANED, Resource.LOAN: LoanState.ACTIVE})
     _lend_at_lender(stage, lend)
+
+
+def _tell_returned(stage: Stage, lend: Lend) -> None:
+    stage.say(lend, {Resource.ITEM: ItemState.TRANSIT, Resource.LOAN: LoanState.COMPLETE})
 
 
 STORIES = (
@@ -117,9 +121,9 @@ STORIES = (
         5,
         (
             Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
-            Scene(DAY, "town-c", "says: on our hold shelf", _tell(item="ON_HOLD_SHELF")),
+            Scene(DAY, "town-c", "says: on our hold shelf", _tell_shelved),
             Scene(DAY, "town-c", "says: our reader has it", _tell_loaned),
-            Scene(12 * DAY, "town-c", "says: it is back", _tell(item="TRANSIT", loan="COMPLETE")),
+            Scene(12 * DAY, "town-c", "says: it is back", _tell_returned),
             Scene(2 * DAY, "uni-a", "scans the book in: it is home", _come_home),
         ),
         external_borrower=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +15,7 @@ from reconciler import logs
 from reconciler.app import App
 from reconciler.cli.demo.clock import StageClock
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.status import Resource, Role
+from reconciler.core.status import DcbStatus, Resource, Role
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.sandbox import Institution, Sandbox, Serving, sample_world, serve
@@ -69,7 +69,7 @@ class Stage:
         line: Line = {
             "id": id,
             "workflow": "RET-STD",
-            "status": "REQUEST_PLACED_AT_SUPPLYING_AGENCY",
+            "status": DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
             "supplier": {
                 "host_lms": LENDER,
                 "user_id": patron.primary_id,
@@ -107,10 +107,9 @@ class Stage:
         """One cycle over everything, as `--once --all` does it."""
         await self.app.cycle(CycleOptions(everything=True))
 
-    def say(self, lend: Lend, **words: str) -> None:
+    def say(self, lend: Lend, words: Mapping[Resource, str]) -> None:
         """The external library tells what it saw."""
-        told = {Resource(name): word for name, word in words.items()}
-        statement = Statement(Role.BORROWER, told, "told by telephone")
+        statement = Statement(Role.BORROWER, dict(words), "told by telephone")
         self.app.desk.evidence(TransactionId(lend.id), statement, "demo")
 
     def transaction(self, lend: Lend) -> Transaction:
