@@ -42,6 +42,20 @@ def binaries() -> Path:
     )
 
 
+def _open_to_all(folder: Path) -> bool:
+    """Whether another user can get there (a checkout below /root is closed to `nobody`)."""
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
+
+
+def _copied(bin_folder: Path, to: Path) -> Path:
+    """The wheel's server with the libraries that it finds by their place beside it."""
+    wheel = bin_folder.parents[1]
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, to / part.name, symlinks=True)
+    return to / wheel.name / bin_folder.relative_to(wheel)
+
+
 def _version(folder: Path) -> int:
     name = folder.parent.name
     return int(name) if name.isdigit() else 0
@@ -55,6 +69,8 @@ def server() -> Iterator[str]:
     user = "nobody" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
+        if not _open_to_all(bin_folder):
+            bin_folder = _copied(bin_folder, folder)
     env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     port = _free_port()
     data = folder / "data"
