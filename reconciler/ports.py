@@ -57,6 +57,8 @@ class AlmaReader(Protocol):
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, *, completed: bool
     ) -> tuple[LoanSight, ...]: ...
 
+    async def user_loans(self, user_id: UserId, *, completed: bool) -> tuple[LoanSight, ...]: ...
+
     async def primary_id(self, user_id: UserId) -> UserId:
         """The primary id of the user whom Alma finds under any of the user's identifiers."""
 

@@ -67,7 +67,13 @@ class Reader:
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, *, completed: bool
     ) -> tuple[LoanSight, ...]:
         """The item's active loans (none or one), or its completed ones (alma-api.md §4.5)."""
-        path = (*_item_path(mms_id, holding_id, pid), "loans")
+        return await self._loans((*_item_path(mms_id, holding_id, pid), "loans"), completed)
+
+    async def user_loans(self, user_id: UserId, *, completed: bool) -> tuple[LoanSight, ...]:
+        """The user's active loans, or the completed ones that are not anonymised (§4.2)."""
+        return await self._loans(("users", user_id, "loans"), completed)
+
+    async def _loans(self, path: tuple[str, ...], completed: bool) -> tuple[LoanSight, ...]:
         status = "Complete" if completed else "Active"
         call = get(*path, loan_status=status, limit=str(PAGE))
         rows = await self._list(call, "item_loan", "loan_id")

@@ -31,7 +31,14 @@ from reconciler.core.model import (
     Seen,
     Transaction,
 )
-from reconciler.core.ours import checked_item, checked_loan, checked_request, is_our_user, our_loan
+from reconciler.core.ours import (
+    checked_item,
+    checked_loan,
+    checked_request,
+    is_our_item,
+    is_our_user,
+    our_loan,
+)
 from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
 from reconciler.core.view import View
 from reconciler.errors import AlmaFailure, FailureKind
@@ -157,7 +164,7 @@ class _Glance:
     async def _listed(self, name: str, *, completed: bool) -> dict[str, Any]:
         """Our loan in the item's list. Alma may name our user by another of his ids: then ask."""
         try:
-            loans = await self.alma.item_loans(*await self._item_key(), completed=completed)
+            loans = await self._loans(completed=completed)
             leg = self.leg
             found = our_loan(self.transaction, leg, loans)
             strangers = [loan for loan in loans if not is_our_user(leg, loan.user_id)]
@@ -172,6 +179,14 @@ class _Glance:
         if not completed:
             fields["loaned_to_other"] = found is None and bool(strangers)
         return fields
+
+    async def _loans(self, *, completed: bool) -> tuple[LoanSight, ...]:
+        """The loans of our item; by its user where the item's own path is not known yet."""
+        leg = self.leg
+        if leg.has_item_path or leg.user_id is None:
+            return await self.alma.item_loans(*await self._item_key(), completed=completed)
+        loans = await self.alma.user_loans(leg.user_id, completed=completed)
+        return tuple(loan for loan in loans if is_our_item(leg, loan))
 
     async def _find_item(self) -> ItemSight:
         leg = self.leg
