@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,32 @@ from reconciler import logs
 from reconciler.clock import SystemClock, new_id
 from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
-from reconciler.engine.desk import Desk
+from reconciler.engine.desk import Desk, IntakeReport
+from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.reconcile import Reconciler
-from reconciler.engine.settling import Settler
+from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
+from reconciler.engine.submit import Submissions
+from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.errors import SchemaError, SettingsError
-from reconciler.ports import AlmaReader, Clock, Owner
+from reconciler.ports import AlmaReader, AlmaWriter, Clock, Owner, Sink
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import AlmaSettings, Settings
+from reconciler.settings import LogSink as LogSettings
+from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.database import Database
+from reconciler.store.outbox import SqlOutbox
 from reconciler.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     import httpx
 
     from reconciler.alma.gateway import Gateway, Tally
+
+
+DELIVER_WITHIN = timedelta(seconds=60)
+"""How long a cycle goes on delivering what is due; the rest is due in the next one."""
 
 
 @dataclass
@@ -46,7 +57,9 @@ class App:
         self.policy: Policy = self.settings.policy()
         self.database = Database(self.settings.database.url)
         self.store = SqlStore(self.database)
-        self.desk = Desk(self.store, self.policy, self.clock)
+        self.configs = self.settings.library_configs()
+        self.recorder = Recorder(self.policy, new_id)
+        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id)
         self.owner: Owner = this_process()
         self._gateways: dict[HostLmsCode, Gateway] = {}
 
@@ -81,6 +94,28 @@ class App:
         if code not in self._gateways:
             self._gateways[code] = self._gateway(code)
         return Reader(self._gateways[code])
+
+    def writer(self, code: HostLmsCode) -> AlmaWriter:
+        """What acts on one Alma. For a library that only observes there is none.
+
+        Raises SettingsError then: nothing may ask for it.
+        """
+        from reconciler.alma.writer import Writer
+
+        if not self.policy.hosts[code].acts:
+            raise SettingsError(f"host_lms.{code} is in mode observe: it is not acted on")
+        if code not in self._gateways:
+            self._gateways[code] = self._gateway(code)
+        return Writer(self._gateways[code])
+
+    async def submit(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
+        """Take new requests: each is checked at its libraries, then stored with its intents."""
+        self.check_keys()
+        report = IntakeReport()
+        submissions = Submissions(self.reader, self.policy, self.configs, self.recorder, actor)
+        async for result in submissions.read(lines, self.clock.now()):
+            self.desk.take(result, report)
+        return report
 
     def check_keys(self) -> None:
         """Raises SettingsError when the key of an Alma cannot be found."""
@@ -133,12 +168,71 @@ class App:
         return Storage()
 
     @cached_property
+    def settler(self) -> Settler:
+        herald = Herald(tuple(self.sinks), new_id)
+        return Settler(self.store, self.storage, herald)
+
+    @cached_property
+    def sinks(self) -> dict[str, Sink]:
+        """Who is told of events, by name. Raises SettingsError when a secret cannot be found."""
+        from reconciler.notify.log import LogSink
+
+        made = [
+            LogSink() if isinstance(each, LogSettings) else self._webhook(each)
+            for each in self.settings.notify
+        ]
+        return {sink.name: sink for sink in made}
+
+    def _webhook(self, settings: WebhookSettings) -> Sink:
+        from reconciler.notify.webhook import Endpoint, WebhookSink, signing_keys
+
+        try:
+            secret = settings.secret.resolve(self.environ)
+            keys = signing_keys(secret)
+        except (SettingsError, ValueError) as error:
+            raise SettingsError(f"notify: secret of {settings.url}: {error}") from None
+        logs.keep_secret(secret)
+        return WebhookSink(Endpoint(settings.url, keys, settings.allow_private))
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        return SqlOutbox(self.database)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+
+    @cached_property
+    def runner(self) -> EffectRunner:
+        longest_write = self.settings.http.write_read_timeout
+        return EffectRunner(
+            writers=self.writer,
+            configs=self.configs,
+            policy=self.policy,
+            store=self.store,
+            storage=self.storage,
+            settler=self.settler,
+            clock=self.clock,
+            new_id=new_id,
+            lease=self.settings.polling.lease + 2 * longest_write,
+            longest_write=longest_write,
+        )
+
+    @cached_property
     def reconciler(self) -> Reconciler:
-        settler = Settler(self.store, self.storage)
-        return Reconciler(self.reader, settler, self.clock, self.policy, new_id)
+        return Reconciler(
+            readers=self.reader,
+            recorder=self.recorder,
+            runner=self.runner,
+            settler=self.settler,
+            storage=self.storage,
+            store=self.store,
+            clock=self.clock,
+            policy=self.policy,
+        )
 
     async def cycle(self, options: CycleOptions) -> CycleReport:
-        """One cycle over the selection."""
+        """One cycle over the selection, notifications included."""
         cycle = Cycle(
             reconciler=self.reconciler,
             store=self.store,
@@ -149,7 +243,9 @@ class App:
             tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
             is_dead=is_dead,
         )
-        return await cycle.run(options, new_id())
+        report = await cycle.run(options, new_id())
+        await self.dispatcher.run(DELIVER_WITHIN)
+        return report
 
     async def __aenter__(self) -> App:
         return self

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from typing import Any, Protocol
 
 from reconciler.core.model import (
     Barcode,
+    BibSight,
+    DeskCode,
     HistoryEntry,
     HoldingId,
+    HoldingSight,
     HostLmsCode,
     Intent,
     ItemPid,
     ItemSight,
     Leg,
+    LibraryCode,
     LoanId,
     LoanSight,
     MmsId,
     RequestId,
     RequestSight,
+    Thing,
     Transaction,
     TransactionId,
     UserId,
+    UserSight,
 )
+from reconciler.core.outbox import Delivery, Message, MessageState
+from reconciler.core.placing import Placing
 from reconciler.core.status import DcbStatus
 
 
@@ -59,10 +67,116 @@ class AlmaReader(Protocol):
 
     async def user_loans(self, user_id: UserId, *, completed: bool) -> tuple[LoanSight, ...]: ...
 
-    async def primary_id(self, user_id: UserId) -> UserId:
-        """The primary id of the user whom Alma finds under any of the user's identifiers."""
+    async def user(self, user_id: str) -> UserSight:
+        """The user whom Alma finds under any of the user's identifiers."""
+
+    async def user_holds(self, user_id: UserId) -> tuple[RequestSight, ...]:
+        """The user's active holds."""
+
+    async def bib(self, mms_id: MmsId) -> BibSight: ...
+
+    async def bibs_with_number(self, system_number: str) -> tuple[BibSight, ...]: ...
+
+    async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]: ...
+
+    async def request_options(
+        self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, user_id: UserId
+    ) -> tuple[str, ...]:
+        """What Alma offers this user for this item ("HOLD"); pickup places are not considered."""
+
+    async def has_location(self, library: str, location: str) -> bool: ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A virtual patron to be made (workflow.md §4)."""
+
+    identifier: str
+    identifier_type: str
+    group: str
+    first_name: str
+    last_name: str
+    barcodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewHold:
+    """An item-level hold to be placed."""
+
+    user_id: UserId
+    item_pid: ItemPid
+    library: LibraryCode
+    circ_desk: DeskCode | None
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A virtual item to be made below a virtual holding."""
+
+    mms_id: MmsId
+    holding_id: HoldingId
+    barcode: str
+    material_type: str
+    policy: str | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLoan:
+    user_id: UserId
+    item_pid: ItemPid
+    library: LibraryCode
+    circ_desk: DeskCode
+    request_id: RequestId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKey:
+    mms_id: MmsId
+    holding_id: HoldingId
+    item_pid: ItemPid
+
+
+class AlmaWriter(AlmaReader, Protocol):
+    """One institution's Alma, to be acted on. Built for libraries in mode `act` only.
+
+    No method is ever repeated by itself: what failed may have happened, and the caller's intent
+    decides what to do about it. All raise `AlmaFailure` and nothing else.
+    """
+
+    async def create_user(self, new: NewUser) -> UserSight: ...
+
+    async def extend_user(self, user: UserSight, until: date) -> UserSight:
+        """Send the whole record back with a later expiry date."""
+
+    async def place_hold(self, new: NewHold) -> RequestSight: ...
+
+    async def cancel_hold(self, user_id: UserId, request_id: RequestId, reason: str) -> None: ...
+
+    async def create_bib(
+        self, title: str, author: str | None, system_number: str, today: date
+    ) -> BibSight: ...
+
+    async def delete_bib(self, mms_id: MmsId, *, override: bool = False) -> None: ...
+
+    async def create_holding(self, mms_id: MmsId, library: str, location: str) -> HoldingSight: ...
+
+    async def delete_holding(self, mms_id: MmsId, holding_id: HoldingId) -> None: ...
+
+    async def create_item(self, new: NewItem) -> ItemSight: ...
+
+    async def delete_item(self, key: ItemKey, *, override: bool = False) -> None: ...
+
+    async def scan_in(self, key: ItemKey, library: str, circ_desk: str) -> ItemSight: ...
+
+    async def create_loan(self, new: NewLoan) -> LoanSight: ...
+
+    async def set_due_date(
+        self, user_id: UserId, loan_id: LoanId, due_at: datetime
+    ) -> LoanSight: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +195,7 @@ class Claim:
 
     transaction: Transaction
     fence: int
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +208,84 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What one sink is told of one history row. `of` counts within the settlement's history."""
+
+    id: str
+    sink: str
+    of: int
+    type: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is written for one claim, in one transaction of the database."""
+    """What is written for one claim: all of it in one transaction of the database, or nothing.
+
+    The only way in which a status, a leg, a history row, an intent or the ledger changes.
+    """
 
     claim: Claim
     after: Transaction
     history: tuple[HistoryEntry, ...] = ()
-    intents: tuple[Intent, ...] = ()
+    planned: tuple[Intent, ...] = ()
     """New intents; their `asked_by` counts within `history`, from 0."""
+    changed: tuple[Intent, ...] = ()
+    """Intents as they stand now."""
+    things: tuple[Thing, ...] = ()
+    """Rows of the ledger, new or as they stand now."""
+    notices: tuple[Notice, ...] = ()
+    keep_until: datetime | None = None
+    """Keep the claim, with a lease until then; it is given back otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A transaction that comes in, with what it brings along."""
+
+    transaction: Transaction
+    entry: HistoryEntry
+    placing: Placing | None = None
+    intents: tuple[Intent, ...] = ()
+    things: tuple[Thing, ...] = ()
+
+
+class Sink(Protocol):
+    """One place that is told of events."""
+
+    @property
+    def name(self) -> str:
+        """The same over restarts; it tells no secret."""
+
+    async def deliver(self, message: Message, now: datetime, /) -> Delivery:
+        """One try; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What `outbox list` shows and `outbox replay` sends again."""
+
+    ids: tuple[str, ...] = ()
+    state: MessageState | None = None
+    transaction: TransactionId | None = None
+    since: datetime | None = None
+
+
+class Outbox(Protocol):
+    """The messages of our database; they are written by settlements."""
+
+    def claim_messages(
+        self, now: datetime, until: datetime, limit: int, sinks: Sequence[str]
+    ) -> list[Message]:
+        """Messages that are due and whose turn it is, oldest first; held until `until`."""
+
+    def record_messages(self, messages: Sequence[Message]) -> None:
+        """How deliveries went."""
+
+    def messages(self, filter: MessageFilter) -> list[Message]: ...
+
+    def replay(self, filter: MessageFilter, now: datetime) -> int:
+        """Send these again, with their old ids; how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +326,11 @@ class Store(Protocol):
 
     def intents(self, id: TransactionId) -> list[Intent]: ...
 
-    def add(self, transaction: Transaction, entry: HistoryEntry) -> bool:
+    def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
+
+    def placing(self, id: TransactionId) -> Placing | None:
+        """What it is placed with; None once that is forgotten."""
 
     def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
         """Replace legs by a person's word and make the transaction due; raises as `get`."""

@@ -23,7 +23,8 @@ from pydantic import (
 )
 
 from reconciler.core.cadence import DEFAULT_INTERVALS
-from reconciler.core.model import HostLmsCode, HostPolicy, Policy
+from reconciler.core.model import DeskCode, HostLmsCode, HostPolicy, LibraryCode, Policy
+from reconciler.core.placing import LibraryConfig
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 
@@ -175,6 +176,25 @@ class AlmaSettings(_Section):
     material_types: dict[str, Code] = Field(default_factory=dict)
     virtual_patron: VirtualPatronSettings = VirtualPatronSettings()
 
+    def config(self) -> LibraryConfig:
+        transit = self.transit_library or self.virtual_library
+        return LibraryConfig(
+            sharing_library=LibraryCode(self.sharing_library) if self.sharing_library else None,
+            sharing_circ_desk=DeskCode(self.sharing_circ_desk) if self.sharing_circ_desk else None,
+            circ_desk=DeskCode(self.circ_desk),
+            cancellation_reason=self.cancellation_reason,
+            no_renew_item_policy=self.no_renew_item_policy,
+            virtual_library=LibraryCode(self.virtual_library) if self.virtual_library else None,
+            virtual_location=self.virtual_location,
+            transit_library=LibraryCode(transit) if transit else None,
+            item_policy=self.item_policy,
+            patron_groups=dict(self.patron_groups),
+            material_types=dict(self.material_types),
+            identifier_type=self.virtual_patron.identifier_type,
+            barcode_prefix=self.virtual_patron.barcode_prefix,
+            show_names=self.virtual_patron.show_names,
+        )
+
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
@@ -212,6 +232,13 @@ class WebhookSink(_Section):
     allow_private: bool = False
 
 
+SinkSettings = Annotated[LogSink | WebhookSink, Field(discriminator="type")]
+
+
+def _only_the_log() -> list[LogSink | WebhookSink]:
+    return [LogSink(type="log")]
+
+
 class WebSettings(_Section):
     enabled: bool = False
     host: str = "127.0.0.1"
@@ -228,9 +255,7 @@ class Settings(_Section):
     polling: PollingSettings = PollingSettings()
     http: HttpSettings = HttpSettings()
     host_lms: dict[str, HostSettings] = Field(default_factory=dict)
-    notify: list[Annotated[LogSink | WebhookSink, Field(discriminator="type")]] = Field(
-        default_factory=list
-    )
+    notify: list[SinkSettings] = Field(default_factory=_only_the_log)
     web: WebSettings = WebSettings()
     logging: LoggingSettings = LoggingSettings()
 
@@ -240,6 +265,10 @@ class Settings(_Section):
             for code, host in self.host_lms.items()
             if isinstance(host, AlmaSettings)
         }
+
+    def library_configs(self) -> dict[HostLmsCode, LibraryConfig]:
+        """How each Alma is set up for consortial lending."""
+        return {code: host.config() for code, host in self.alma_hosts().items()}
 
     def policy(self) -> Policy:
         """What the core has to know of these settings."""

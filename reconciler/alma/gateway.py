@@ -6,9 +6,11 @@ attempt in its own turn at the limiter; writes never are (their intents decide).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
@@ -21,6 +23,7 @@ from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
 from reconciler.ports import Clock
 
 ROOT = "/almaws/v1"
+JSON = "application/json"
 READ_ATTEMPTS = 3
 PAUSE_WHEN_THROTTLED = 1.0
 
@@ -42,6 +45,8 @@ class Call:
     method: str
     segments: tuple[str, ...]
     query: Mapping[str, str]
+    content: bytes | None = None
+    content_type: str = ""
 
     @property
     def target(self) -> str:
@@ -55,7 +60,10 @@ class Call:
     @property
     def private(self) -> tuple[str, ...]:
         """Values that Alma may echo in an error message."""
-        return (*self.segments, *self.query.values())
+        told: Iterable[str] = ()
+        if self.content is not None and self.content_type == JSON:
+            told = _strings(json.loads(self.content))
+        return (*self.segments, *self.query.values(), *told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,10 @@ class Gateway:
         """As `read`, for answers that need not be documents (redirects)."""
         return await self._retrying(self._attempt, call)
 
+    async def write(self, call: Call) -> Answer:
+        """One attempt at a write. Raises AlmaFailure, which says whether it proves anything."""
+        return await self._attempt(call)
+
     async def aclose(self) -> None:
         await self._connections.aclose()
 
@@ -152,12 +164,30 @@ class Gateway:
 
     async def _send(self, call: Call) -> Raw:
         self.tally.calls += 1
-        return await self._connections.exchange(Outgoing(call.method, call.target, self._headers))
+        headers = self._headers
+        if call.content is not None:
+            headers = {**headers, "Content-Type": call.content_type}
+        return await self._connections.exchange(
+            Outgoing(call.method, call.target, headers, call.content)
+        )
 
     def _note_quota(self, raw: Raw) -> None:
         remaining = raw.headers.get("X-Exl-Api-Remaining", "")
         if remaining.isascii() and remaining.isdigit():
             self.tally.remaining_today = int(remaining)
+
+
+def _strings(tree: Any) -> Iterator[str]:
+    """Every text of a JSON body but Alma's own short code words."""
+    if isinstance(tree, str):
+        if not tree.isupper():
+            yield tree
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from _strings(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _strings(value)
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:

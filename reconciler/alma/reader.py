@@ -10,7 +10,9 @@ from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
 from reconciler.core.model import (
     Barcode,
+    BibSight,
     HoldingId,
+    HoldingSight,
     ItemPid,
     ItemSight,
     LoanId,
@@ -19,6 +21,7 @@ from reconciler.core.model import (
     RequestId,
     RequestSight,
     UserId,
+    UserSight,
 )
 
 PAGE = 100
@@ -33,7 +36,7 @@ class Reader:
 
     async def item(self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> ItemSight:
         """alma-api.md §5.3."""
-        return wire.item(await self._gateway.read(get(*_item_path(mms_id, holding_id, pid))))
+        return wire.item(await self._gateway.read(get(*item_path(mms_id, holding_id, pid))))
 
     async def item_by_barcode(self, barcode: Barcode) -> ItemSight:
         """alma-api.md §5.3: a 302 to the item's own path, followed by hand.
@@ -55,7 +58,7 @@ class Reader:
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid
     ) -> tuple[RequestSight, ...]:
         """The item's active requests, ours among them (alma-api.md §3.8)."""
-        path = (*_item_path(mms_id, holding_id, pid), "requests")
+        path = (*item_path(mms_id, holding_id, pid), "requests")
         rows = await self._list(get(*path), "user_request", "request_id")
         return tuple(wire.request(row) for row in rows)
 
@@ -67,7 +70,7 @@ class Reader:
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, *, completed: bool
     ) -> tuple[LoanSight, ...]:
         """The item's active loans (none or one), or its completed ones (alma-api.md §4.5)."""
-        return await self._loans((*_item_path(mms_id, holding_id, pid), "loans"), completed)
+        return await self._loans((*item_path(mms_id, holding_id, pid), "loans"), completed)
 
     async def user_loans(self, user_id: UserId, *, completed: bool) -> tuple[LoanSight, ...]:
         """The user's active loans, or the completed ones that are not anonymised (§4.2)."""
@@ -79,9 +82,43 @@ class Reader:
         rows = await self._list(call, "item_loan", "loan_id")
         return tuple(wire.loan(row) for row in rows)
 
-    async def primary_id(self, user_id: UserId) -> UserId:
+    async def user(self, user_id: str) -> UserSight:
         """alma-api.md §2.2: any identifier finds the user; the primary id is what Alma uses."""
-        return wire.primary_id(await self._gateway.read(get("users", user_id)))
+        return wire.user(await self._gateway.read(get("users", user_id)))
+
+    async def user_holds(self, user_id: UserId) -> tuple[RequestSight, ...]:
+        """alma-api.md §3.4."""
+        call = get("users", user_id, "requests", request_type="HOLD", limit=str(PAGE))
+        rows = await self._list(call, "user_request", "request_id")
+        return tuple(wire.request(row) for row in rows)
+
+    async def bib(self, mms_id: MmsId) -> BibSight:
+        """alma-api.md §6."""
+        return wire.bib(await self._gateway.read(get("bibs", mms_id)))
+
+    async def bibs_with_number(self, system_number: str) -> tuple[BibSight, ...]:
+        """The bibs with this number in 035 (alma-api.md §6); () when there are none."""
+        tree = await self._gateway.read(get("bibs", other_system_id=system_number))
+        return tuple(wire.bib(row) for row in children(tree, "bib"))
+
+    async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]:
+        """alma-api.md §6."""
+        tree = await self._gateway.read(get("bibs", mms_id, "holdings"))
+        return tuple(wire.holding(row) for row in children(tree, "holding"))
+
+    async def request_options(
+        self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, user_id: UserId
+    ) -> tuple[str, ...]:
+        """alma-api.md §3.6: a type that is not listed is not offered."""
+        path = (*item_path(mms_id, holding_id, pid), "request-options")
+        tree = await self._gateway.read(get(*path, user_id=user_id))
+        rows = children(tree, "request_option")
+        return tuple(each for row in rows if (each := text(row, "type")) is not None)
+
+    async def has_location(self, library: str, location: str) -> bool:
+        """Whether this library has this location (alma-api.md §7)."""
+        tree = await self._gateway.read(get("conf", "libraries", library, "locations"))
+        return any(text(row, "code") == location for row in children(tree, "location"))
 
     async def aclose(self) -> None:
         await self._gateway.aclose()
@@ -108,7 +145,7 @@ class Reader:
                 raise unreadable(f"a list of {name} that ends before its total")
 
 
-def _item_path(mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> tuple[str, ...]:
+def item_path(mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> tuple[str, ...]:
     return ("bibs", mms_id, "holdings", holding_id, "items", pid)
 
 

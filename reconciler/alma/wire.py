@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from reconciler.alma.document import Node, child, day_before, flag, instant, text
+from reconciler.alma.document import Node, child, children, day_before, field, flag, instant, text
 from reconciler.alma.failures import unreadable
-from reconciler.core.mapping import item_state, loan_state, request_state
+from reconciler.alma.marc import system_numbers
+from reconciler.core.mapping import ACTIVE_WORD, item_state, loan_state, request_state
 from reconciler.core.model import (
     Barcode,
+    BibSight,
     HoldingId,
+    HoldingSight,
     ItemPid,
     ItemSight,
     LibraryCode,
@@ -25,6 +28,7 @@ from reconciler.core.model import (
     RequestId,
     RequestSight,
     UserId,
+    UserSight,
 )
 
 T = TypeVar("T")
@@ -52,6 +56,11 @@ def item(tree: Node) -> ItemSight:
         library=_id(LibraryCode, text(temporary, "temp_library") or text(data, "library")),
         location=_id(LocationCode, text(temporary, "temp_location") or text(data, "location")),
         requested=flag(data, "requested"),
+        policy=text(data, "policy"),
+        title=text(bib, "title"),
+        notes=tuple(
+            note for n in ("1", "2", "3") if (note := text(data, f"internal_note_{n}")) is not None
+        ),
     )
 
 
@@ -71,6 +80,7 @@ def request(tree: Node) -> RequestSight:
         barcode=_id(Barcode, text(tree, "barcode")),
         placed_at=instant(tree, "request_time") or day_before(tree, "request_date"),
         comment=text(tree, "comment"),
+        pickup_library=_id(LibraryCode, text(tree, "pickup_location_library")),
     )
 
 
@@ -95,12 +105,57 @@ def loan(tree: Node) -> LoanSight:
     )
 
 
-def primary_id(tree: Node) -> UserId:
-    """A user's primary id (alma-api.md §2.2). Raises AlmaFailure when it has none."""
-    value = text(tree, "primary_id")
-    if value is None:
+def user(tree: Node) -> UserSight:
+    """A user (alma-api.md §2.2). Raises AlmaFailure when it has no primary_id."""
+    primary = text(tree, "primary_id")
+    if primary is None:
         raise unreadable("a user without primary_id")
-    return UserId(value)
+    expires = instant(tree, "expiry_date")
+    return UserSight(
+        primary_id=UserId(primary),
+        identifiers=tuple(
+            value
+            for row in children(tree, "user_identifier")
+            if _is_active(row, "status") and (value := text(row, "value")) is not None
+        ),
+        group=text(tree, "user_group"),
+        is_active=_is_active(tree, "status"),
+        blocks=tuple(
+            text(row, "block_description") or text(row, "block_type") or "block"
+            for row in children(tree, "user_block")
+            if _is_active(row, "block_status")
+        ),
+        expires_on=expires.date() if expires else None,
+        document=tree,
+    )
+
+
+def bib(tree: Node) -> BibSight:
+    """A bib (alma-api.md §6). Raises AlmaFailure when it has no mms_id."""
+    mms_id = text(tree, "mms_id")
+    if mms_id is None:
+        raise unreadable("a bib without mms_id")
+    records = field(tree, "anies")
+    record = records[0] if isinstance(records, list) and records else ""
+    numbers = system_numbers(record) if isinstance(record, str) else ()
+    return BibSight(MmsId(mms_id), numbers)
+
+
+def holding(tree: Node) -> HoldingSight:
+    """A row of a bib's holdings, or a created one (alma-api.md §6)."""
+    holding_id = text(tree, "holding_id")
+    if holding_id is None:
+        raise unreadable("a holding without holding_id")
+    return HoldingSight(
+        HoldingId(holding_id),
+        _id(LibraryCode, text(tree, "library")),
+        _id(LocationCode, text(tree, "location")),
+    )
+
+
+def _is_active(node: Node, name: str) -> bool:
+    """A state that is not told is an active one; Alma leaves it out of short answers."""
+    return (text(node, name) or ACTIVE_WORD).upper() == ACTIVE_WORD
 
 
 def _id(kind: Callable[[str], T], value: str | None) -> T | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from reconciler.app import App
 from reconciler.cli.exits import Exit, of_calls
@@ -54,7 +54,14 @@ async def once(app: App, options: OnceOptions) -> Exit:
         put_json(document)
     else:
         _tell(document)
-    troubled = bool(document["errors"] or document["parked"])
+    effects = app.runner.tally
+    troubled = bool(
+        document["errors"]
+        or document["parked"]
+        or effects.failed
+        or effects.ambiguous
+        or app.dispatcher.tally.dead
+    )
     return of_calls(app.tallies.values(), something_failed=troubled)
 
 
@@ -70,7 +77,7 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
     found = await _prospects(app, options)
     _put_plan(found, options.output)
     went = of_calls(app.tallies.values(), something_failed=_any_failed(found))
-    if went is Exit.DONE and detailed_exitcode and any(each.decision.hops for each in found):
+    if went is Exit.DONE and detailed_exitcode and any(each.would_fire for each in found):
         return Exit.WOULD_FIRE
     return went
 
@@ -86,8 +93,12 @@ def _put_plan(found: list[Prospect], output: Format) -> None:
     rows = [row for each in found for row in each.rows()]
     put_rows(rows, PLAN_COLUMNS, output, {"transactions": rows})
     if output is Format.TABLE:
-        movers = len({row["id"] for row in rows})
-        say(f"{movers} of {len(found)} transactions would move; nothing was changed")
+        movers = sum(bool(each.decision.hops) for each in found)
+        actors = sum(each.would_fire and not each.decision.hops for each in found)
+        say(
+            f"{movers} of {len(found)} transactions would move, {actors} more have something to be "
+            "done; nothing was changed"
+        )
     for each in found:
         for failure in each.failures:
             say(f"{each.transaction.id}: {failure.role} {failure.read}: {failure.reason}")
@@ -103,13 +114,14 @@ def _report(app: App, report: CycleReport) -> Json:
         "cycle_id": report.cycle_id,
         "reconciled": report.reconciled,
         "transitions": _transitions(report),
-        "effects": {"done": 0, "failed": 0, "ambiguous": 0},
+        "effects": asdict(app.runner.tally),
         "parked": [
             {"id": each.transaction.id, "reason": parked.reason, "detail": parked.detail}
             for each in report.outcomes
-            if each.decision and (parked := each.decision.newly_parked)
+            if (parked := each.newly_parked)
         ],
         "errors": _errors(report),
+        "notifications": asdict(app.dispatcher.tally),
         "alma_calls": {str(code): tally.calls for code, tally in app.tallies.items()},
     }
 
@@ -159,8 +171,10 @@ def _tell(document: Json) -> None:
         )
         say(f"{error['id']}: {where}{error['reason']}")
     calls = ", ".join(f"{code} {n}" for code, n in document["alma_calls"].items()) or "none"
+    effects = ", ".join(f"{n} {how}" for how, n in document["effects"].items() if n) or "none"
     say(
         f"{document['reconciled']} looked at, {len(document['transitions'])} transitions, "
+        f"effects: {effects}; "
         f"{len(document['parked'])} newly parked, {len(document['errors'])} failed reads; "
         f"Alma calls: {calls}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,12 @@ from reconciler.cli.shell import (
     opened,
 )
 
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from reconciler.app import App
+    from reconciler.engine.desk import IntakeReport
+
 desk = typer.Typer()
 
 
@@ -33,21 +39,50 @@ def track(
     """Follow requests that somebody else has placed, from here on. Idempotent by id."""
     with opened(context) as app, lines_of(file) as lines:
         report = app.desk.track(lines, actor())
+    put_intake(report, "tracked", output)
+
+
+@desk.command()
+def submit(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="JSON Lines; - reads standard input.")],
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Take new requests, which we place. Idempotent by id; the libraries are asked first."""
+    import asyncio
+
+    async def checked(app: App, lines: BinaryIO) -> IntakeReport:
+        async with app:
+            return await app.submit(lines, actor())
+
+    with opened(context) as app, lines_of(file) as lines:
+        report = asyncio.run(checked(app, lines))
+    put_intake(report, "submitted", output)
+
+
+def put_intake(report: IntakeReport, done: str, output: Format) -> None:
+    """What became of an import file; exit 3 when a line was refused."""
     if output is Format.JSON:
         put_json(
             {
                 "accepted": report.accepted,
                 "known": report.known,
                 "refused": [
-                    {"line": bad.line, "id": bad.id, "field": bad.field, "problem": bad.problem}
+                    {
+                        "line": bad.line,
+                        "id": bad.id,
+                        "field": bad.field,
+                        "code": bad.code,
+                        "problem": bad.problem,
+                    }
                     for bad in report.refused
                 ],
             }
         )
     for bad in report.refused:
-        say(f"line {bad.line}: {bad.field}: {bad.problem}")
+        say(f"line {bad.line}: {bad.code or bad.field}: {bad.problem}")
     say(
-        f"{len(report.accepted)} tracked, {len(report.known)} known already, "
+        f"{len(report.accepted)} {done}, {len(report.known)} known already, "
         f"{len(report.refused)} refused"
     )
     if report.refused:

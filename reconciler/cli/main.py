@@ -12,6 +12,7 @@ from typer._click.exceptions import ClickException
 from reconciler import __version__
 from reconciler.cli.desk import desk
 from reconciler.cli.exits import Exit
+from reconciler.cli.outbox import outbox
 from reconciler.cli.output import Format, put, put_rows, say
 from reconciler.cli.shell import (
     DryRunOption,
@@ -33,6 +34,7 @@ cli = typer.Typer(
     help="Follows consortial lends through Alma and does Alma's side of the lending.",
 )
 cli.add_typer(desk)
+cli.add_typer(outbox, name="outbox")
 
 
 def main() -> None:

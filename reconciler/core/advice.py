@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler.core.attention import STAFF_ADVICE, ParkReason
 from reconciler.core.model import Transaction
+from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import DcbStatus, next_expected
 
 BELIEFS: dict[DcbStatus, str] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from reconciler.core.mapping import (
     CLAIMED_LOAN_PROCESSES,
@@ -20,6 +19,7 @@ from reconciler.core.mapping import (
 )
 from reconciler.core.model import Evidence
 from reconciler.core.ours import MISMATCH
+from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
     BOOK_AWAY,
     ENDED,
@@ -30,60 +30,9 @@ from reconciler.core.status import (
     RequestState,
     Resource,
     Role,
+    Workflow,
 )
 from reconciler.core.view import Side, View
-
-
-class ParkReason(StrEnum):
-    """Stable codes of why a transaction waits for a person."""
-
-    ITEM_LOST = "item_lost"
-    CLAIMED_RETURNED = "claimed_returned"
-    ITEM_UNAVAILABLE = "item_unavailable"
-    ITEM_ABSENT = "item_absent"
-    ITEM_MISMATCH = "item_mismatch"
-    USER_ABSENT = "user_absent"
-    LOAN_NOT_OURS = "loan_not_ours"
-    UNKNOWN_WORD = "unknown_word"
-    BY_HAND = "by_hand"
-
-
-STAFF_ADVICE: dict[ParkReason, str] = {
-    ParkReason.ITEM_LOST: (
-        "The library marked the item as lost or missing. Search for it; when it is found, scan it "
-        "in. If it stays lost, settle it between the libraries and close the transaction by hand."
-    ),
-    ParkReason.CLAIMED_RETURNED: (
-        "The reader says that the book was returned. Look on the shelves of both libraries; scan "
-        "it in where it is found, then retry."
-    ),
-    ParkReason.ITEM_UNAVAILABLE: (
-        "The item is in a work order or another process that is not part of a lend. Finish that "
-        "process in Alma (scan the item out of the department), then retry."
-    ),
-    ParkReason.ITEM_ABSENT: (
-        "Alma does not know this item any more. It may have been withdrawn, moved to another "
-        "record or merged. Find the book by its barcode and correct the record."
-    ),
-    ParkReason.ITEM_MISMATCH: (
-        "The item that Alma shows is not the one that this transaction follows. Two items may "
-        "share a barcode, or the request was moved to another copy. Compare them in Alma."
-    ),
-    ParkReason.USER_ABSENT: (
-        "Alma does not know this user any more. The account may have been deleted or merged; find "
-        "the account that took its place."
-    ),
-    ParkReason.LOAN_NOT_OURS: (
-        "The item is on loan to somebody else than the reader who asked for it. Check the loan at "
-        "the desk that made it."
-    ),
-    ParkReason.UNKNOWN_WORD: (
-        "Alma used a word that we do not know, and we do not guess. Look at the record in Alma; "
-        "report the word to us so that it can be mapped; then retry."
-    ),
-    ParkReason.BY_HAND: "A person set this aside; the reason is in the history.",
-}
-"""What staff do about each reason, shown by `explain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +53,37 @@ def find_attention(view: View, status: DcbStatus) -> Attention | None:
     """The first thing that needs a person at this status, most telling first."""
     if status in TERMINAL or status in ENDED:
         return None
+    unplaceable = _unplaceable(view, status)
+    if unplaceable is not None:
+        return unplaceable
     sides = [side for role in Role if (side := view.side(role)) is not None]
     checks = (*CHECKS, *CHECKS_WHILE_AWAY) if status in BOOK_AWAY else CHECKS
     return next((found for check in checks for side in sides for found in check(side)), None)
+
+
+_PLACED_NEXT: dict[DcbStatus, tuple[Role, frozenset[Workflow]]] = {
+    DcbStatus.RESOLVED: (Role.SUPPLIER, frozenset(Workflow)),
+    DcbStatus.CONFIRMED: (Role.BORROWER, frozenset(Workflow) - {Workflow.LOCAL}),
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
+        Role.PICKUP,
+        frozenset({Workflow.PICKUP_ANYWHERE}),
+    ),
+}
+"""Whose request is placed next, by status."""
+
+
+def _unplaceable(view: View, status: DcbStatus) -> Attention | None:
+    """That a request has to be placed at an Alma, and nothing is known to place it with."""
+    role, workflows = _PLACED_NEXT.get(status, (None, frozenset[Workflow]()))
+    transaction = view.transaction
+    if role is None or transaction.workflow not in workflows or transaction.has_placing_data:
+        return None
+    side = view.side(role)
+    if side is not None and (side.is_external or side.leg.request_id):
+        return None
+    return Attention(
+        ParkReason.MISSING_PLACING_DATA, f"the {role}'s request is not placed and cannot be"
+    )
 
 
 def _lost(side: Side) -> Iterator[Attention]:

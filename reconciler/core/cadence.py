@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
+from reconciler.core.effects import is_cleared
 from reconciler.core.model import Policy, Transaction
 from reconciler.core.status import TERMINAL, DcbStatus
 
@@ -45,7 +46,7 @@ def next_poll_at(
     look_again_in: timedelta | None = None,
 ) -> datetime | None:
     """When to look next; None once nothing is left to see."""
-    if transaction.status in TERMINAL:
+    if transaction.status in TERMINAL or _waits_for_the_caller(transaction):
         return None
     interval = policy.intervals[transaction.status]
     if transaction.failures:
@@ -55,6 +56,12 @@ def next_poll_at(
     if look_again_in is not None:
         wait = min(wait, look_again_in)
     return now + wait
+
+
+def _waits_for_the_caller(transaction: Transaction) -> bool:
+    """Not supplied and cleared: only another item, submitted by the caller, can go on from here."""
+    not_supplied = transaction.status is DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER
+    return not_supplied and is_cleared(transaction)
 
 
 def _spread(transaction: Transaction) -> float:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from reconciler.core.attention import Attention, find_attention
 from reconciler.core.cadence import next_poll_at
+from reconciler.core.effects import left_to_clear, overtaken, wanted
 from reconciler.core.evidence import Verdict
 from reconciler.core.memory import changes_of, remember
 from reconciler.core.model import (
     Decision,
-    Effect,
     Hop,
     Observation,
     Parked,
@@ -19,8 +19,8 @@ from reconciler.core.model import (
     RuleVerdict,
     Transaction,
 )
-from reconciler.core.status import BOOK_AWAY, DcbStatus, EffectKind, Role
-from reconciler.core.transitions import EffectRow, Transition, rows_from
+from reconciler.core.status import BOOK_AWAY, DcbStatus, Role
+from reconciler.core.transitions import Transition, rows_from
 from reconciler.core.view import View
 from reconciler.core.walk import Findings, Step, stands_at, walk
 
@@ -45,6 +45,7 @@ def decide(
         failures=transaction.failures + 1 if failed else 0,
         unchanged_looks=0 if steps or changes else transaction.unchanged_looks + 1,
     )
+    hops = tuple(_hop(step, view, after) for step in steps)
     after, newly_parked = _attended(after, find_attention(view, status), now)
     wait = _look_again_in(findings, status)
     verdicts = _verdicts(findings, steps, status)
@@ -55,16 +56,18 @@ def decide(
     )
     return Decision(
         transaction=after,
-        hops=tuple(_hop(step, view) for step in steps),
+        hops=hops,
         changes=changes,
         verdicts=verdicts,
         newly_parked=newly_parked,
+        clearing=left_to_clear(after, (effect for hop in hops for effect in hop.effects)),
+        withdrawn=overtaken(after),
     )
 
 
-def _hop(step: Step, view: View) -> Hop:
+def _hop(step: Step, view: View, after: Transaction) -> Hop:
+    """A step with the effects that it asks for, given what is remembered of this look."""
     row = step.row
-    effects = (_effect(each, view) for each in row.effects)
     return Hop(
         rule=row.rule,
         source=row.source,
@@ -72,19 +75,9 @@ def _hop(step: Step, view: View) -> Hop:
         inferred=step.inferred,
         because=step.finding.because,
         evidence=step.finding.evidence,
-        effects=tuple(effect for effect in effects if effect is not None),
+        effects=tuple(wanted(row.effects, after, view.policy)),
         outcome=row.outcome,
     )
-
-
-def _effect(row: EffectRow, view: View) -> Effect | None:
-    """The effect at the library that plays the role; only Almas are acted on, all are told."""
-    side = view.side(row.role)
-    if side is None or view.transaction.workflow not in row.workflows:
-        return None
-    if side.is_external and row.kind is not EffectKind.NOTIFY:
-        return None
-    return Effect(row.kind, row.role, side.leg.host_lms)
 
 
 def _after(view: View, steps: tuple[Step, ...]) -> Transaction:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from reconciler.core.effects import is_cleared
 from reconciler.core.model import Evidence, Read, ReadKind
 from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
 from reconciler.core.view import Side, View
@@ -43,8 +44,10 @@ class Finding:
 
 
 class Fact(StrEnum):
+    SUPPLIER_PLACED = "supplier_placed"
     SUPPLIER_CONFIRMED = "supplier_confirmed"
     BORROWER_PLACED = "borrower_placed"
+    PICKUP_PLACED = "pickup_placed"
     SUPPLIER_IN_TRANSIT = "supplier_in_transit"
     SUPPLIER_LOAN_ACTIVE = "supplier_loan_active"
     PICKUP_RECEIVED = "pickup_received"
@@ -55,6 +58,7 @@ class Fact(StrEnum):
     PICKUP_RETURNED = "pickup_returned"
     SUPPLIER_HOME = "supplier_home"
     SUPPLIER_HOME_PROVED = "supplier_home_proved"
+    EVERYTHING_CLEARED = "everything_cleared"
 
 
 def _holds(because: str, evidence: tuple[Evidence, ...]) -> Finding:
@@ -90,20 +94,37 @@ def supplier_confirmed(view: View) -> Finding:
         return _holds("the supplier's item moves for our request", seen)
     if side.request_state is None:
         return Finding(Verdict.WAITS, "the supplier has not said that the request stands", seen)
-    request = side.request
-    if side.is_external or (request and (request.item_pid or request.barcode)):
+    if side.is_external or side.hold_is_bound:
         return _holds("the supplier's request stands and a copy is bound to it", seen)
     return Finding(Verdict.WAITS, "no copy is bound to the supplier's request yet", seen)
 
 
+def supplier_placed(view: View) -> Finding:
+    """Row 1: the lender's request exists."""
+    side = view.supplier
+    told = side.is_external and side.request_is_live and side.request_state is not None
+    if side.leg.request_id or told:
+        return _holds("the supplier's request is placed", side.evidence(REQUEST))
+    return Finding(Verdict.WAITS, "the supplier's request is not placed yet")
+
+
 def borrower_placed(view: View) -> Finding:
     """Row 3: the borrower's request exists."""
-    side = view.side(Role.BORROWER)
+    return _is_placed(view, Role.BORROWER)
+
+
+def pickup_placed(view: View) -> Finding:
+    """Row 4: the pickup library's request exists."""
+    return _is_placed(view, Role.PICKUP)
+
+
+def _is_placed(view: View, role: Role) -> Finding:
+    side = view.side(role)
     if side is None:
-        return _no("this transaction has no borrower leg")
+        return _no(f"this transaction has no {role} leg")
     if side.leg.request_id or side.is_external:
-        return _holds("the borrower's request is placed", side.evidence(REQUEST))
-    return Finding(Verdict.WAITS, "the borrower's request is not placed yet")
+        return _holds(f"the {role}'s request is placed", side.evidence(REQUEST))
+    return Finding(Verdict.WAITS, f"the {role}'s request is not placed yet")
 
 
 # --- the way out -------------------------------------------------------------
@@ -342,9 +363,24 @@ def _home_for_the_next_reader(side: Side) -> Finding:
     return _holds("the supplier's item is home: it already serves the next reader", seen)
 
 
+# --- the end -----------------------------------------------------------------
+
+
+def everything_cleared(view: View) -> Finding:
+    """Row 11: nothing that we created is left, the virtual patron apart."""
+    transaction = view.transaction
+    if is_cleared(transaction):
+        return _holds("nothing of ours is left behind", ())
+    left = [thing.kind for thing in transaction.things if thing.is_ours_to_clear]
+    what = ", ".join(left) or "an effect"
+    return Finding(Verdict.WAITS, f"still to be cleared: {what}")
+
+
 FACTS: dict[Fact, Callable[[View], Finding]] = {
+    Fact.SUPPLIER_PLACED: supplier_placed,
     Fact.SUPPLIER_CONFIRMED: supplier_confirmed,
     Fact.BORROWER_PLACED: borrower_placed,
+    Fact.PICKUP_PLACED: pickup_placed,
     Fact.SUPPLIER_IN_TRANSIT: supplier_in_transit,
     Fact.SUPPLIER_LOAN_ACTIVE: supplier_loan_active,
     Fact.PICKUP_RECEIVED: pickup_received,
@@ -355,4 +391,5 @@ FACTS: dict[Fact, Callable[[View], Finding]] = {
     Fact.PICKUP_RETURNED: pickup_returned,
     Fact.SUPPLIER_HOME: supplier_home,
     Fact.SUPPLIER_HOME_PROVED: supplier_home_proved,
+    Fact.EVERYTHING_CLEARED: everything_cleared,
 }

@@ -52,6 +52,9 @@ LOST_LOAN_PROCESSES = frozenset({"LOST", "LOST_AND_PAID", "LOST_LOAN", "LOST_LOA
 CLAIMED_LOAN_PROCESSES = frozenset({"CLAIMED_RETURN", "CLAIMED_RETURNED", "CLAIM_RETURNED_LOAN"})
 """`process_status` of a loan, the words that staff have to be told of (alma-api.md §4.1)."""
 
+ACTIVE_WORD = "ACTIVE"
+"""The status of a user, an identifier or a block that counts."""
+
 
 class Subject(StrEnum):
     """What a call asked for; which error codes mean "there is none" depends on it."""

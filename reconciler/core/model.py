@@ -7,12 +7,13 @@ Instants are aware UTC. Ids are Alma's own text (they do not fit a JSON number w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
 from reconciler.core.status import (
+    OPEN_INTENTS,
     DcbStatus,
     EffectKind,
     HistoryKind,
@@ -23,6 +24,8 @@ from reconciler.core.status import (
     RequestState,
     Resource,
     Role,
+    ThingKind,
+    ThingState,
     Workflow,
 )
 
@@ -97,6 +100,10 @@ class ItemSight:
     library: LibraryCode | None = None
     location: LocationCode | None = None
     requested: bool | None = None
+    policy: str | None = None
+    title: str | None = None
+    notes: tuple[str, ...] = ()
+    """Internal notes, where our mark stands on items that we made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,43 @@ class RequestSight:
     barcode: Barcode | None = None
     placed_at: datetime | None = None
     comment: str | None = None
+    pickup_library: LibraryCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserSight:
+    """A user as one read showed it. `blocks` are the active ones, as Alma describes them.
+
+    `document` is Alma's whole record, so that an update can send back what it does not know.
+    """
+
+    primary_id: UserId
+    identifiers: tuple[str, ...] = ()
+    group: str | None = None
+    is_active: bool = True
+    blocks: tuple[str, ...] = ()
+    expires_on: date | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    def answers_to(self, identifier: str) -> bool:
+        """Whether this is the user who has the identifier; Alma ignores case."""
+        names = {each.casefold() for each in (self.primary_id, *self.identifiers)}
+        return identifier.casefold() in names
+
+
+@dataclass(frozen=True, slots=True)
+class BibSight:
+    """A bib record: its id and the system numbers (035) that say whose it is."""
+
+    mms_id: MmsId
+    system_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingSight:
+    holding_id: HoldingId
+    library: LibraryCode | None = None
+    location: LocationCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +342,76 @@ class RuleVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Thing:
+    """One row of the ledger: something that exists in an Alma for this lend.
+
+    Only what is `owned` is ever changed or removed by us. `trusted` things were declared ours by
+    whoever tracked them; others carry our mark.
+    """
+
+    id: str
+    kind: ThingKind
+    role: Role
+    host_lms: HostLmsCode
+    state: ThingState = ThingState.PRESENT
+    owned: bool = True
+    trusted: bool = False
+    user_id: UserId | None = None
+    request_id: RequestId | None = None
+    mms_id: MmsId | None = None
+    holding_id: HoldingId | None = None
+    item_pid: ItemPid | None = None
+    loan_id: LoanId | None = None
+
+    @property
+    def is_ours_to_clear(self) -> bool:
+        """Still there, ours, and not the virtual patron, who stays."""
+        return (
+            self.owned
+            and self.state is ThingState.PRESENT
+            and self.kind is not ThingKind.VIRTUAL_PATRON
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An effect as it stands in the store.
+
+    `asked_by` is the history row that asked for it; `thing_id` the ledger row that it removes.
+    `attempts` counts what was sent, `ambiguities` those of them whose end is not known.
+    """
+
+    id: str
+    kind: EffectKind
+    role: Role
+    host_lms: HostLmsCode
+    state: IntentState
+    asked_by: int
+    thing_id: str = ""
+    attempts: int = 0
+    ambiguities: int = 0
+    refusals: int = 0
+    next_attempt_at: datetime | None = None
+    sent_at: datetime | None = None
+    last_error: str | None = None
+    last_code: str | None = None
+    tracking_id: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_INTENTS
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (IntentState.DONE, IntentState.WITHDRAWN)
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Sent, and its end not known: the world has to be looked at before anything else."""
+        return self.state in (IntentState.SENT, IntentState.AMBIGUOUS)
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One DCB patron request that we look after, as it is stored."""
 
@@ -327,6 +441,11 @@ class Transaction:
     considered: tuple[RuleVerdict, ...] = ()
     """What the newest look made of each rule, for `explain`; evidence without its instants."""
     version: int = 0
+    things: tuple[Thing, ...] = ()
+    """The ledger."""
+    intents: tuple[Intent, ...] = ()
+    """Effects that are not over yet: open, withheld or parked ones."""
+    has_placing_data: bool = False
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -350,11 +469,12 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An outward act that a hop asks for: an ensure verb at one library."""
+    """An outward act: an ensure verb at one library, about one thing of the ledger if named."""
 
     kind: EffectKind
     role: Role
     host_lms: HostLmsCode
+    thing_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,10 +508,10 @@ class Decision:
     changes: tuple[Change, ...]
     verdicts: tuple[RuleVerdict, ...]
     newly_parked: Parked | None = None
-
-    @property
-    def effects(self) -> tuple[Effect, ...]:
-        return tuple(effect for hop in self.hops for effect in hop.effects)
+    clearing: tuple[Effect, ...] = ()
+    """What the ledger still has to be cleared of."""
+    withdrawn: tuple[Intent, ...] = ()
+    """Intents that the journey has overtaken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,17 +553,3 @@ class Policy:
 
     def settle(self, leg: Leg) -> timedelta:
         return self.hosts[leg.host_lms].settle
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An effect as it stands in the store. `asked_by` is the history row of its hop."""
-
-    id: str
-    kind: EffectKind
-    role: Role
-    host_lms: HostLmsCode
-    state: IntentState
-    asked_by: int
-    attempts: int = 0
-    last_error: str | None = None

@@ -137,6 +137,24 @@ class EffectKind(StrEnum):
     NOTIFY = "notify"
 
 
+class ThingKind(StrEnum):
+    """What a lend creates in an Alma; the ledger has a row for each."""
+
+    VIRTUAL_PATRON = "virtual_patron"
+    HOLD = "hold"
+    BIB = "bib"
+    HOLDING = "holding"
+    ITEM = "item"
+    LOAN = "loan"
+
+
+class ThingState(StrEnum):
+    PRESENT = "present"
+    GONE = "gone"
+    HANDED_OVER = "handed_over"
+    """Not ours any more: somebody else's business from here on."""
+
+
 class IntentState(StrEnum):
     """The life of an intended effect."""
 

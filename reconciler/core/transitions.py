@@ -17,6 +17,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.core.effects import (
+    ALL,
+    EffectRow,
+    due_date_is_known,
+    loan_may_be_open,
+    never_lent,
+    record_effects,
+    unplaced,
+)
 from reconciler.core.evidence import Fact
 from reconciler.core.status import (
     JOURNEYS,
@@ -30,18 +39,8 @@ from reconciler.core.status import (
 
 S = DcbStatus
 W = Workflow
-ALL = frozenset(Workflow)
 WITH_TRANSPORT = frozenset({W.STANDARD, W.PICKUP_ANYWHERE})
 VIA_PICKUP_LIBRARY = frozenset({W.PICKUP_ANYWHERE})
-
-
-@dataclass(frozen=True, slots=True)
-class EffectRow:
-    """An effect of a row, at the library of `role`, in these workflows (when it is an Alma)."""
-
-    kind: EffectKind
-    role: Role
-    workflows: frozenset[Workflow] = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,8 @@ class Transition:
     effects: tuple[EffectRow, ...] = ()
     outcome: Outcome | None = None
     records: Mapping[Role, RecordState] = field(default_factory=dict)
+    alone: bool = False
+    """Never in the same look as another step: it is made on what stands, not on a catch-up."""
     note: str = ""
 
 
@@ -88,7 +89,27 @@ def _in_transit_from(source: DcbStatus, workflow: Workflow) -> Transition:
     )
 
 
+def _finalise_from(source: DcbStatus) -> Transition:
+    return Transition(
+        "11",
+        "FinaliseRequest",
+        source,
+        S.FINALISED,
+        own=Fact.EVERYTHING_CLEARED,
+        alone=True,
+        note="the virtual patron stays",
+    )
+
+
 TRANSITIONS: tuple[Transition, ...] = (
+    Transition(
+        "1",
+        "PlacePatronRequestAtSupplyingAgency",
+        S.RESOLVED,
+        S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
+        own=Fact.SUPPLIER_PLACED,
+        note="placed by the effects that `submit` asks for",
+    ),
     Transition(
         "2",
         "HandleSupplierRequestConfirmed",
@@ -96,6 +117,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         S.CONFIRMED,
         own=Fact.SUPPLIER_CONFIRMED,
         implied_by=_BOOK_WAS_LENT,
+        effects=record_effects(Role.BORROWER, EffectKind.BORROWER_HOLD, ALL - {W.LOCAL}),
+        note="its effects place the borrower's request",
     ),
     Transition(
         "3",
@@ -104,7 +127,22 @@ TRANSITIONS: tuple[Transition, ...] = (
         S.REQUEST_PLACED_AT_BORROWING_AGENCY,
         own=Fact.BORROWER_PLACED,
         workflows=ALL - {W.LOCAL},
+        effects=(
+            EffectRow(
+                EffectKind.VIRTUAL_PATRON, Role.PICKUP, VIA_PICKUP_LIBRARY, unplaced(Role.PICKUP)
+            ),
+            *record_effects(Role.PICKUP, EffectKind.PICKUP_HOLD, VIA_PICKUP_LIBRARY),
+        ),
         note="never inferred: the borrower's request is there or it is not",
+    ),
+    Transition(
+        "4",
+        "PlacePatronRequestAtPickupAgency",
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        S.REQUEST_PLACED_AT_PICKUP_AGENCY,
+        own=Fact.PICKUP_PLACED,
+        workflows=VIA_PICKUP_LIBRARY,
+        note="never inferred, as row 3",
     ),
     _in_transit_from(S.REQUEST_PLACED_AT_BORROWING_AGENCY, W.STANDARD),
     _in_transit_from(S.REQUEST_PLACED_AT_PICKUP_AGENCY, W.PICKUP_ANYWHERE),
@@ -137,6 +175,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         workflows=WITH_TRANSPORT,
         effects=(
             EffectRow(EffectKind.SUPPLIER_LOAN, Role.SUPPLIER),
+            EffectRow(EffectKind.RENEWED, Role.SUPPLIER, ALL, due_date_is_known),
             EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER, VIA_PICKUP_LIBRARY),
         ),
     ),
@@ -148,9 +187,13 @@ TRANSITIONS: tuple[Transition, ...] = (
         own=Fact.PICKUP_RETURNED,
         implied_by=(Fact.SUPPLIER_HOME_PROVED,),
         workflows=ALL - {W.LOCAL},
-        effects=(EffectRow(EffectKind.LOAN_CLOSED, Role.BORROWER, VIA_PICKUP_LIBRARY),),
+        effects=(
+            EffectRow(EffectKind.LOAN_CLOSED, Role.BORROWER, ALL, loan_may_be_open(Role.BORROWER)),
+            EffectRow(EffectKind.LOAN_CLOSED, Role.PICKUP, ALL, loan_may_be_open(Role.PICKUP)),
+            EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER, WITH_TRANSPORT, never_lent),
+        ),
         records={Role.BORROWER: RecordState.ITEM_RETURNED, Role.PICKUP: RecordState.ITEM_RETURNED},
-        note="returned by the patron",
+        note="returned by the patron; a loan that is still open at home is closed",
     ),
     Transition(
         "10",
@@ -171,6 +214,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         },
         note="received back at the lending agency",
     ),
+    _finalise_from(S.COMPLETED),
+    _finalise_from(S.CANCELLED),
 )
 
 

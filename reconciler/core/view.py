@@ -30,6 +30,7 @@ from reconciler.core.status import (
     RequestState,
     Resource,
     Role,
+    ThingKind,
     pickup_side,
 )
 
@@ -46,6 +47,8 @@ class Side:
     is_external: bool
     settle: timedelta
     now: datetime
+    placed_on_item: bool = False
+    """Whether our ledger says that we placed this leg's hold, on one copy."""
 
     @property
     def role(self) -> Role:
@@ -89,6 +92,13 @@ class Side:
         if self.request_state in LIVE_REQUEST:
             return True
         return False if self.request_state in ENDED_REQUEST else None
+
+    @property
+    def hold_is_bound(self) -> bool:
+        """Whether a copy is bound to our hold: Alma says so, or we placed it on one copy."""
+        request = self.request
+        named = request is not None and bool(request.item_pid or request.barcode)
+        return named or self.placed_on_item
 
     @property
     def request_has_ended(self) -> bool:
@@ -164,6 +174,11 @@ class View:
                 policy.is_external(leg),
                 policy.settle(leg),
                 now,
+                any(
+                    thing.kind is ThingKind.HOLD and thing.request_id == leg.request_id
+                    for thing in transaction.things
+                    if thing.role is leg.role and not thing.trusted
+                ),
             )
             for leg in transaction.legs
         }

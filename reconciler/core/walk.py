@@ -53,7 +53,7 @@ def walk(findings: Findings) -> tuple[Step, ...]:
     status = findings.view.transaction.status
     for _ in range(MAX_HOPS):
         step = _next_step(findings, status)
-        if step is None:
+        if step is None or (steps and step.row.alone):
             return tuple(steps)
         steps.append(step)
         status = step.row.target

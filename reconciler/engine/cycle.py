@@ -76,20 +76,33 @@ class Cycle:
     ) -> None:
         """Work off one tenant's queue with a fixed number of looks under way."""
         asked_for = options.everything or bool(options.ids)
-        more = self._named(tenant, options) if asked_for else self._due(tenant)
+        if asked_for:
+            await self._work_off(self._named(tenant, options), report, everything=True)
+        looks: Counter[TransactionId] = Counter()
+        while await self._work_off(self._due(tenant, options, looks), report, everything=False):
+            pass  # what was done for a transaction may have made it due again
+
+    async def _work_off(
+        self, more: AsyncIterator[list[Claim]], report: CycleReport, *, everything: bool
+    ) -> int:
+        """Reconcile all of these; how many there were."""
         feed = _Feed(more)
+        before = len(report.outcomes)
 
         async def worker() -> None:
             while (claim := await feed.next()) is not None:
-                outcome = await self.reconciler.reconcile_one(claim, everything=asked_for)
+                outcome = await self.reconciler.reconcile_one(claim, everything=everything)
                 report.outcomes.append(outcome)
 
         await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+        return len(report.outcomes) - before
 
-    async def _due(self, tenant: HostLmsCode) -> AsyncIterator[list[Claim]]:
+    async def _due(
+        self, tenant: HostLmsCode, options: CycleOptions, looks: Counter[TransactionId]
+    ) -> AsyncIterator[list[Claim]]:
         """Claims of what is due, oldest first, until nothing is (or one comes again and again)."""
-        looks: Counter[TransactionId] = Counter()
-        while claims := await self._claim(Selection(tenant)):
+        selection = Selection(tenant, options.ids or None)
+        while claims := await self._claim(selection):
             looks.update(claim.transaction.id for claim in claims)
             if max(looks.values()) > LOOKS_PER_CYCLE:
                 await self.storage.run(self.store.release, claims)
@@ -99,7 +112,7 @@ class Cycle:
     async def _named(
         self, tenant: HostLmsCode, options: CycleOptions
     ) -> AsyncIterator[list[Claim]]:
-        """Claims of what a person asked for, whatever its next look was."""
+        """Claims of what a person asked for, whatever its next look was; each one once."""
         selection = Selection(tenant, options.ids or None, due_only=False)
         wanted = await self.storage.run(self.store.live, selection, self.clock.now())
         ids = [transaction.id for transaction in wanted]

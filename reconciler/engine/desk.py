@@ -6,7 +6,7 @@ Everything here is synchronous and local: no library is called.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,7 +27,9 @@ from reconciler.core.status import (
     Resource,
     Role,
 )
-from reconciler.engine.intake import BadLine, track_lines
+from reconciler.engine.intake import Registrar, track_lines
+from reconciler.engine.lines import BadLine
+from reconciler.engine.settling import Recorder
 from reconciler.engine.views import (
     Json,
     explanation_view,
@@ -35,7 +37,7 @@ from reconciler.engine.views import (
     row_view,
     transaction_view,
 )
-from reconciler.ports import Clock, Filter, Store
+from reconciler.ports import Clock, Entrance, Filter, Store
 
 ITEM_WORDS = (
     ItemState.IN_PLACE,
@@ -84,21 +86,24 @@ class Desk:
     store: Store
     policy: Policy
     clock: Clock
+    recorder: Recorder
+    new_id: Callable[[], str]
 
     def track(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take over requests that somebody else has placed. Idempotent by id."""
-        now = self.clock.now()
         report = IntakeReport()
-        for _, result in track_lines(lines, self.policy, now):
-            if isinstance(result, BadLine):
-                report.refused.append(result)
-                continue
-            entry = HistoryEntry(
-                now, HistoryKind.COMMAND, actor, detail=f"tracked as {result.status}"
-            )
-            added = self.store.add(result, entry)
-            (report.accepted if added else report.known).append(result.id)
+        registrar = Registrar(self.recorder, self.new_id, actor)
+        for result in track_lines(lines, self.policy, self.clock.now(), registrar):
+            self.take(result, report)
         return report
+
+    def take(self, result: Entrance | BadLine, report: IntakeReport) -> None:
+        """Store what came in, and say in the report what became of it."""
+        if isinstance(result, BadLine):
+            report.refused.append(result)
+            return
+        added = self.store.add(result)
+        (report.accepted if added else report.known).append(result.transaction.id)
 
     def evidence(self, id: TransactionId, statement: Statement, actor: str) -> None:
         """Record what an external library saw; the transaction becomes due.

@@ -1,29 +1,20 @@
-"""Import files: JSON Lines in, transactions out, each bad line named with its field and reason.
+"""`track`: requests that somebody else has placed, as transactions to be followed from here.
 
-Contract: interface.md §4. A line is taken whole or not at all; the good lines of a file are
+Contract: interface.md §4.1. A line is taken whole or not at all; the good lines of a file are
 taken although others are bad.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import StrictBool
 
+from reconciler.core.effects import PLACE_AT_SUPPLIER, EffectRow, wanted
 from reconciler.core.model import (
     Barcode,
+    HistoryEntry,
     HoldingId,
     HostLmsCode,
     ItemPid,
@@ -32,39 +23,30 @@ from reconciler.core.model import (
     MmsId,
     Policy,
     RequestId,
+    Thing,
     Transaction,
     TransactionId,
     UserId,
 )
+from reconciler.core.placing import Placing
 from reconciler.core.status import (
     BOOK_AWAY,
     TERMINAL,
     DcbStatus,
+    HistoryKind,
     Role,
+    ThingKind,
     Workflow,
 )
-from reconciler.wording import did_you_mean, problem
-
-Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
-
-LARGEST_LINE = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that was not taken: which, which field, why."""
-
-    line: int
-    field: str
-    problem: str
-    id: str | None = None
+from reconciler.core.transitions import TRANSITIONS
+from reconciler.engine.lines import BadLine, Line, Part, Text, read_lines
+from reconciler.engine.placing_lines import ItemPart, PatronPart, pickup_place, placing
+from reconciler.engine.settling import Recorder
+from reconciler.ports import Entrance
+from reconciler.wording import did_you_mean
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _LegLine(_Line):
+class _LegPart(Part):
     host_lms: Text
     user_id: Text | None = None
     request_id: Text | None = None
@@ -75,28 +57,7 @@ class _LegLine(_Line):
     loan_id: Text | None = None
 
 
-class PatronLine(_Line):
-    host_lms: Text
-    user_id: Text
-    barcodes: list[Text] = Field(default_factory=list)
-    names: list[Text] = Field(default_factory=list)
-    patron_type: Text | None = None
-    agency: Text | None = None
-
-
-class ItemLine(_Line):
-    host_lms: Text
-    mms_id: Text
-    holding_id: Text
-    item_pid: Text
-    barcode: Text | None = None
-    title: Text | None = None
-    author: Text | None = None
-    item_type: Text | None = None
-    agency: Text | None = None
-
-
-class _PickupLine(_LegLine):
+class _PickupPart(_LegPart):
     """A leg of a third library (§4.1), or the place where the book is to be collected (§4.2)."""
 
     library: Text | None = None
@@ -104,22 +65,15 @@ class _PickupLine(_LegLine):
     agency: Text | None = None
 
 
-def _no_blanks(id: str) -> str:
-    if any(char.isspace() or char == "/" for char in id):
-        raise ValueError("expected an id without blanks or slashes")
-    return id
-
-
-class TrackLine(_Line):
-    id: Annotated[Text, StringConstraints(max_length=100), AfterValidator(_no_blanks)]
+class TrackLine(Line):
     status: DcbStatus
-    supplier: _LegLine
+    supplier: _LegPart
     workflow: Workflow | None = None
     status_since: datetime | None = None
-    borrower: _LegLine | None = None
-    pickup: _PickupLine | None = None
-    patron: PatronLine | None = None
-    item: ItemLine | None = None
+    borrower: _LegPart | None = None
+    pickup: _PickupPart | None = None
+    patron: PatronPart | None = None
+    item: ItemPart | None = None
     owned: StrictBool = False
     note: str | None = None
 
@@ -154,50 +108,18 @@ _ITEM_KEY = ("mms_id", "holding_id", "item_pid")
 
 
 def track_lines(
-    lines: Iterable[bytes], policy: Policy, now: datetime
-) -> Iterator[tuple[int, Transaction | BadLine]]:
-    """The transactions of a `track` file, line by line from 1; blank lines are skipped."""
-    for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
-            continue
-        parsed = _parsed(number, raw)
-        if isinstance(parsed, BadLine):
-            yield number, parsed
-            continue
-        try:
-            line = TrackLine.model_validate(parsed)
-        except ValidationError as error:
-            yield number, _bad(number, parsed, error)
+    lines: Iterable[bytes], policy: Policy, now: datetime, desk: Registrar
+) -> Iterator[Entrance | BadLine]:
+    """What the lines of a `track` file bring in, or what is wrong with each."""
+    for number, line in read_lines(lines, TrackLine):
+        if isinstance(line, BadLine):
+            yield line
             continue
         misfit = _misfit(line, policy)
         if misfit is not None:
-            yield number, BadLine(number, misfit[0], misfit[1], line.id)
+            yield BadLine(number, misfit[0], misfit[1], line.id)
         else:
-            yield number, _transaction(line, policy, now)
-
-
-def _parsed(number: int, raw: bytes) -> dict[str, Any] | BadLine:
-    if len(raw) > LARGEST_LINE:
-        return BadLine(number, "line", f"longer than {LARGEST_LINE // 1024} KiB")
-    try:
-        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError:
-        return BadLine(number, "line", "not UTF-8 text")
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        return BadLine(number, "line", f"not JSON{where}; expected one object on one line")
-    if not isinstance(parsed, dict):
-        return BadLine(number, "line", "expected a JSON object {…}")
-    return parsed
-
-
-def _bad(number: int, parsed: dict[str, Any], error: ValidationError) -> BadLine:
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "line"
-    id = parsed.get("id")
-    return BadLine(number, field, problem(first), id if isinstance(id, str) else None)
+            yield desk.entrance(line, policy, now)
 
 
 def _misfit(line: TrackLine, policy: Policy) -> tuple[str, str] | None:
@@ -219,7 +141,7 @@ def _misfit(line: TrackLine, policy: Policy) -> tuple[str, str] | None:
 
 
 def _missing(
-    status: DcbStatus, role: Role, leg: _LegLine, workflow: Workflow, policy: Policy
+    status: DcbStatus, role: Role, leg: _LegPart, workflow: Workflow, policy: Policy
 ) -> str | None:
     if policy.hosts[HostLmsCode(leg.host_lms)].is_external:
         return None
@@ -239,8 +161,8 @@ def _missing(
     return None
 
 
-def _legs(line: TrackLine) -> list[tuple[Role, _LegLine]]:
-    legs: list[tuple[Role, _LegLine]] = [(Role.SUPPLIER, line.supplier)]
+def _legs(line: TrackLine) -> list[tuple[Role, _LegPart]]:
+    legs: list[tuple[Role, _LegPart]] = [(Role.SUPPLIER, line.supplier)]
     if line.borrower is not None:
         legs.append((Role.BORROWER, line.borrower))
     if line.pickup is not None and _workflow(line) is Workflow.PICKUP_ANYWHERE:
@@ -254,6 +176,74 @@ def _workflow(line: TrackLine) -> Workflow:
         return line.workflow
     own_leg = line.pickup is not None and (line.pickup.request_id or line.pickup.item_pid)
     return Workflow.PICKUP_ANYWHERE if own_leg else Workflow.STANDARD
+
+
+class Registrar:
+    """Makes entrances of lines: the transaction, its ledger, and what is still to be placed."""
+
+    def __init__(self, recorder: Recorder, new_id: Callable[[], str], actor: str) -> None:
+        self._recorder = recorder
+        self._new_id = new_id
+        self._actor = actor
+
+    def entrance(self, line: TrackLine, policy: Policy, now: datetime) -> Entrance:
+        transaction = _transaction(line, policy, now)
+        given = _placing(line)
+        entry = HistoryEntry(
+            now, HistoryKind.COMMAND, self._actor, detail=f"tracked as {line.status}"
+        )
+        effects = wanted(_to_place(line.status), transaction, policy) if given else ()
+        return Entrance(
+            transaction,
+            entry,
+            given,
+            intents=tuple(self._recorder.intents(effects, asked_by=0)),
+            things=tuple(self._owned(transaction)) if line.owned else (),
+        )
+
+    def _owned(self, transaction: Transaction) -> Iterator[Thing]:
+        """The records and holds of a line that says they are ours to clear."""
+        for leg in transaction.legs:
+            ids: list[tuple[ThingKind, dict[str, object]]] = []
+            if leg.request_id:
+                ids.append((ThingKind.HOLD, {"user_id": leg.user_id, "request_id": leg.request_id}))
+            if leg.role is not Role.SUPPLIER and leg.mms_id and leg.holding_id and leg.item_pid:
+                bib = {"mms_id": leg.mms_id}
+                holding = {**bib, "holding_id": leg.holding_id}
+                ids += [
+                    (ThingKind.BIB, {**bib}),
+                    (ThingKind.HOLDING, {**holding}),
+                    (ThingKind.ITEM, {**holding, "item_pid": leg.item_pid}),
+                ]
+            for kind, given in ids:
+                yield Thing(
+                    self._new_id(),
+                    kind,
+                    leg.role,
+                    leg.host_lms,
+                    trusted=True,
+                    **given,  # type: ignore[arg-type]
+                )
+
+
+def _to_place(status: DcbStatus) -> tuple[EffectRow, ...]:
+    """What a transaction that comes in at a status still has to have placed."""
+    if status is _S.RESOLVED:
+        return PLACE_AT_SUPPLIER
+    return tuple(
+        effect
+        for row in TRANSITIONS
+        if row.target is status and row.number in ("2", "3")
+        for effect in row.effects
+    )
+
+
+def _placing(line: TrackLine) -> Placing | None:
+    pickup = line.pickup
+    if line.patron is None or line.item is None or pickup is None or pickup.library is None:
+        return None
+    place = pickup_place(pickup.host_lms, pickup.agency, pickup.library, pickup.circ_desk)
+    return placing(line.patron, line.item, place, line.note, keep_names=False)
 
 
 def _transaction(line: TrackLine, policy: Policy, now: datetime) -> Transaction:
@@ -274,7 +264,7 @@ def _transaction(line: TrackLine, policy: Policy, now: datetime) -> Transaction:
     )
 
 
-def _leg(role: Role, line: _LegLine) -> Leg:
+def _leg(role: Role, line: _LegPart) -> Leg:
     return Leg(
         role=role,
         host_lms=HostLmsCode(line.host_lms),

@@ -169,7 +169,8 @@ class _Glance:
             found = our_loan(self.transaction, leg, loans)
             strangers = [loan for loan in loans if not is_our_user(leg, loan.user_id)]
             if found is None and strangers and leg.user_id and leg.user_primary_id is None:
-                leg = replace(leg, user_primary_id=await self.alma.primary_id(leg.user_id))
+                known = await self.alma.user(leg.user_id)
+                leg = replace(leg, user_primary_id=known.primary_id)
                 found = our_loan(self.transaction, leg, loans)
         except AlmaFailure as failure:
             return {name: _unreadable(failure, self.at)}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.core.model import Decision, HostLmsCode, Transaction
+from reconciler.core.status import EffectKind, IntentState
 from reconciler.engine.cycle import AT_ONCE_PER_TENANT
 from reconciler.engine.reconcile import ReadFailure, Reconciler
 from reconciler.engine.views import Json, evidence_view
@@ -22,7 +23,10 @@ class Prospect:
     failures: tuple[ReadFailure, ...]
 
     def rows(self) -> list[Json]:
-        """One row for each hop, in order (interface.md §5, `plan`)."""
+        """One row for each hop, then one for effects that no hop asks for (interface.md §5)."""
+        return [*self._hops(), *self._pending()]
+
+    def _hops(self) -> list[Json]:
         return [
             {
                 "id": self.transaction.id,
@@ -36,6 +40,36 @@ class Prospect:
             }
             for hop in self.decision.hops
         ]
+
+    def _pending(self) -> list[Json]:
+        """What was asked for before and is not done yet, and what is left to clear."""
+        after = self.decision.transaction
+        row: Json = {"id": self.transaction.id, "from": after.status, "to": after.status}
+        row |= {"rule": None, "inferred": False, "evidence": []}
+        found = (
+            ("asked for before and not carried out yet", self._open),
+            ("withheld: this library only observes", self._withheld),
+            ("left to clear", [each.kind for each in self.decision.clearing]),
+        )
+        return [row | {"because": why, "effects": kinds} for why, kinds in found if kinds]
+
+    @property
+    def _open(self) -> list[EffectKind]:
+        over = {intent.id for intent in self.decision.withdrawn}
+        intents = self.decision.transaction.intents
+        return [each.kind for each in intents if each.is_open and each.id not in over]
+
+    @property
+    def _withheld(self) -> list[EffectKind]:
+        over = {intent.id for intent in self.decision.withdrawn}
+        withheld = IntentState.WITHHELD
+        intents = self.decision.transaction.intents
+        return [each.kind for each in intents if each.state is withheld and each.id not in over]
+
+    @property
+    def would_fire(self) -> bool:
+        """Whether a cycle would move it or act on a library for it."""
+        return bool(self.decision.hops or self.decision.clearing or self._open)
 
 
 async def prospects(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,11 +10,14 @@ from loguru import logger
 
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.decide import decide
-from reconciler.core.model import Decision, Observation, Policy, ReadKind, Transaction
+from reconciler.core.model import Decision, Observation, Parked, Policy, ReadKind, Transaction
 from reconciler.core.status import Role
+from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
-from reconciler.engine.settling import Settler, settlement
-from reconciler.ports import Claim, Clock, Settlement
+from reconciler.engine.settling import Recorder, Settler
+from reconciler.engine.storage import Storage
+from reconciler.errors import StoreUnavailable
+from reconciler.ports import Claim, Clock, Settlement, Store
 
 
 class OutcomeKind(StrEnum):
@@ -42,6 +44,7 @@ class Outcome:
     kind: OutcomeKind
     transaction: Transaction
     decision: Decision | None = None
+    newly_parked: Parked | None = None
     failures: tuple[ReadFailure, ...] = ()
     reason: str | None = None
 
@@ -49,10 +52,13 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     readers: Readers
+    recorder: Recorder
+    runner: EffectRunner
     settler: Settler
+    storage: Storage
+    store: Store
     clock: Clock
     policy: Policy
-    new_id: Callable[[], str]
 
     async def consider(
         self, transaction: Transaction, *, everything: bool = False
@@ -64,7 +70,7 @@ class Reconciler:
         return decide(transaction, observation, now, self.policy), _failures(observation)
 
     async def reconcile_one(self, claim: Claim, *, everything: bool = False) -> Outcome:
-        """Look, decide and record one claimed transaction.
+        """Look, decide and record one claimed transaction; then carry out its effects.
 
         A defect of ours in one transaction stays there: it is logged, shown as a failure of that
         transaction and tried again later. Trouble with the database is raised.
@@ -72,15 +78,32 @@ class Reconciler:
         before = claim.transaction
         with logger.contextualize(transaction=before.id, tenant=before.tenant):
             try:
-                decision, failures = await self.consider(before, everything=everything)
-                written = settlement(claim, decision, self.clock.now(), self.policy, self.new_id)
+                return await self._reconcile(claim, everything)
+            except StoreUnavailable:
+                raise
             except Exception as error:  # noqa: BLE001 - the edge of one transaction
                 logger.exception("reconcile failed")
                 return await self._retry_later(claim, f"{type(error).__name__} in our own code")
-            if not await self.settler.settle(written):
-                return Outcome(OutcomeKind.OVERTAKEN, before)
-        kind = OutcomeKind.PARK if decision.newly_parked else OutcomeKind.DONE
-        return Outcome(kind, before, decision, failures)
+
+    async def _reconcile(self, claim: Claim, everything: bool) -> Outcome:
+        before = claim.transaction
+        decision, failures = await self.consider(before, everything=everything)
+        now = self.clock.now()
+        settlement = self.recorder.settlement(claim, decision, now)
+        works = self.runner.has_work(_with_intents(settlement), now, force=everything)
+        if works:
+            settlement = replace(settlement, keep_until=now + self.runner.lease)
+        if not await self.settler.settle(settlement):
+            return Outcome(OutcomeKind.OVERTAKEN, before)
+        after = decision.transaction
+        if works:
+            stored = await self.storage.run(self.store.get, before.id)
+            after = await self.runner.carry_out(
+                replace(claim, transaction=stored), force=everything
+            )
+        parked = after.parked if before.parked is None else None
+        kind = OutcomeKind.PARK if parked else OutcomeKind.DONE
+        return Outcome(kind, before, decision, parked, failures)
 
     async def _retry_later(self, claim: Claim, reason: str) -> Outcome:
         now = self.clock.now()
@@ -89,6 +112,13 @@ class Reconciler:
         after = replace(after, next_poll_at=_retry_at(after, now, self.policy))
         await self.settler.settle(Settlement(claim, after))
         return Outcome(OutcomeKind.RETRY, before, reason=reason)
+
+
+def _with_intents(settlement: Settlement) -> Transaction:
+    """The transaction with its intents as the settlement leaves them."""
+    changed = {intent.id: intent for intent in settlement.changed}
+    kept = (changed.get(intent.id, intent) for intent in settlement.after.intents)
+    return replace(settlement.after, intents=(*kept, *settlement.planned))
 
 
 def _retry_at(transaction: Transaction, now: datetime, policy: Policy) -> datetime:

@@ -3,96 +3,167 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from reconciler.core.model import Decision, HistoryEntry, Intent, Policy
-from reconciler.core.status import HistoryKind, IntentState
+from reconciler.core.effects import STILL_NEEDED
+from reconciler.core.model import (
+    Change,
+    Decision,
+    Effect,
+    HistoryEntry,
+    Hop,
+    Intent,
+    Policy,
+    Transaction,
+)
+from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState
 from reconciler.engine.storage import Storage
+from reconciler.engine.telling import Herald
 from reconciler.ports import Claim, Settlement, Store
 
 ACTOR = "reconciler"
 BATCH = 64
 
 
-def settlement(
-    claim: Claim, decision: Decision, now: datetime, policy: Policy, new_id: Callable[[], str]
-) -> Settlement:
-    """What is written for a decision: the new snapshot, its history rows, its intents.
+class Recorder:
+    """Turns decisions into settlements. A look that shows nothing new adds no history."""
 
-    A look that shows nothing new adds no history.
-    """
-    history: list[HistoryEntry] = []
-    intents: list[Intent] = []
-    if decision.changes:
-        history.append(_observed(decision, now))
-    for hop in decision.hops:
-        intents += (
-            Intent(
-                id=new_id(),
+    def __init__(self, policy: Policy, new_id: Callable[[], str]) -> None:
+        self._policy = policy
+        self._new_id = new_id
+
+    def settlement(self, claim: Claim, decision: Decision, now: datetime) -> Settlement:
+        """What is written for a decision: snapshot, history, new intents, withdrawn intents."""
+        history: list[HistoryEntry] = []
+        planned: list[Intent] = []
+        if decision.changes:
+            history.append(_observed(decision.changes, now))
+        for hop in decision.hops:
+            planned += self.intents(hop.effects, asked_by=len(history))
+            history.append(_transition(hop, now))
+        planned = [_unless_overtaken(each, decision.transaction.status) for each in planned]
+        if decision.newly_parked is not None:
+            history.append(_attention(decision, now))
+        if decision.clearing:
+            planned += self.intents(decision.clearing, asked_by=len(history))
+            history.append(_clearing(decision.clearing, now))
+        withdrawn = [
+            replace(intent, state=IntentState.WITHDRAWN, next_attempt_at=None)
+            for intent in decision.withdrawn
+        ]
+        overtaken = [each for each in planned if each.state is IntentState.WITHDRAWN]
+        history += (_withdrawn(intent, now) for intent in (*overtaken, *withdrawn))
+        taken_up = [*self._taken_up(decision.transaction, withdrawn)]
+        return Settlement(
+            claim,
+            decision.transaction,
+            tuple(history),
+            planned=tuple(planned),
+            changed=(*withdrawn, *taken_up),
+        )
+
+    def intents(self, effects: Iterable[Effect], asked_by: int) -> Iterator[Intent]:
+        """New intents for effects, in their order."""
+        for effect in effects:
+            yield Intent(
+                id=self._new_id(),
                 kind=effect.kind,
                 role=effect.role,
                 host_lms=effect.host_lms,
-                state=_first_state(policy, effect.host_lms),
-                asked_by=len(history),
+                state=self._first_state(effect),
+                asked_by=asked_by,
+                thing_id=effect.thing_id,
             )
-            for effect in hop.effects
-        )
-        history.append(
-            HistoryEntry(
-                at=now,
-                kind=HistoryKind.TRANSITION,
-                actor=ACTOR,
-                source=hop.source,
-                target=hop.target,
-                rule=hop.rule,
-                inferred=hop.inferred,
-                detail=hop.because,
-                evidence=hop.evidence,
-            )
-        )
-    if decision.newly_parked is not None:
-        parked = decision.newly_parked
-        history.append(
-            HistoryEntry(
-                now, HistoryKind.ATTENTION, ACTOR, reason=parked.reason, detail=parked.detail
-            )
-        )
-    return Settlement(claim, decision.transaction, tuple(history), tuple(intents))
+
+    def _first_state(self, effect: Effect) -> IntentState:
+        if effect.kind is EffectKind.NOTIFY:
+            return IntentState.DONE  # its notice is written in the same transaction
+        acts = self._policy.hosts[effect.host_lms].acts
+        return IntentState.PLANNED if acts else IntentState.WITHHELD
+
+    def _taken_up(self, transaction: Transaction, withdrawn: list[Intent]) -> Iterator[Intent]:
+        """Withheld intents of a library that acts by now."""
+        over = {intent.id for intent in withdrawn}
+        for intent in transaction.intents:
+            host = self._policy.hosts.get(intent.host_lms)
+            acts = host is not None and host.acts
+            if intent.state is IntentState.WITHHELD and acts and intent.id not in over:
+                yield replace(intent, state=IntentState.PLANNED)
 
 
-def _observed(decision: Decision, now: datetime) -> HistoryEntry:
+def _unless_overtaken(intent: Intent, status: DcbStatus) -> Intent:
+    """A look that made several hops may ask for what its last hop has made pointless."""
+    if status in STILL_NEEDED[intent.kind]:
+        return intent
+    return replace(intent, state=IntentState.WITHDRAWN)
+
+
+def _observed(changes: tuple[Change, ...], now: datetime) -> HistoryEntry:
     told = "; ".join(
         f"{change.evidence.role} {change.evidence.resource}: "
         f"{change.before or 'not seen before'} → {change.evidence.state}"
-        for change in decision.changes
+        for change in changes
     )
     return HistoryEntry(
         at=now,
         kind=HistoryKind.OBSERVATION,
         actor=ACTOR,
         detail=told,
-        evidence=tuple(change.evidence for change in decision.changes),
+        evidence=tuple(change.evidence for change in changes),
     )
 
 
-def _first_state(policy: Policy, host_lms: str) -> IntentState:
-    hosts = {str(code): host for code, host in policy.hosts.items()}
-    host = hosts[host_lms]
-    return IntentState.PLANNED if host.acts or host.is_external else IntentState.WITHHELD
+def _transition(hop: Hop, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        at=now,
+        kind=HistoryKind.TRANSITION,
+        actor=ACTOR,
+        source=hop.source,
+        target=hop.target,
+        rule=hop.rule,
+        inferred=hop.inferred,
+        detail=hop.because,
+        evidence=hop.evidence,
+    )
+
+
+def _attention(decision: Decision, now: datetime) -> HistoryEntry:
+    parked = decision.newly_parked
+    if parked is None:
+        raise AssertionError("nothing was parked")
+    return HistoryEntry(
+        now, HistoryKind.ATTENTION, ACTOR, reason=parked.reason, detail=parked.detail
+    )
+
+
+def _clearing(effects: tuple[Effect, ...], now: datetime) -> HistoryEntry:
+    what = ", ".join(f"{effect.kind} at {effect.host_lms}" for effect in effects)
+    return HistoryEntry(now, HistoryKind.EFFECT, ACTOR, detail=f"to be cleared: {what}")
+
+
+def _withdrawn(intent: Intent, now: datetime) -> HistoryEntry:
+    detail = f"{intent.kind} at {intent.host_lms}: withdrawn, the journey has overtaken it"
+    return HistoryEntry(now, HistoryKind.EFFECT, ACTOR, detail=detail)
 
 
 class Settler:
     """Writes settlements as they come, together when several wait: one commit for many looks."""
 
-    def __init__(self, store: Store, storage: Storage) -> None:
+    def __init__(self, store: Store, storage: Storage, herald: Herald) -> None:
+        self._herald = herald
         self._store = store
         self._storage = storage
         self._waiting: list[tuple[Settlement, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Whether it was written; False when the claim had been taken over meanwhile."""
+        """Whether it was written; False when the claim had been taken over meanwhile.
+
+        What the outside is to be told of it is written with it.
+        """
+        settlement = replace(settlement, notices=self._herald.notices(settlement))
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((settlement, future))
         if self._writer is None or self._writer.done():

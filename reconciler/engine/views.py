@@ -21,9 +21,11 @@ from reconciler.core.model import (
     Policy,
     Remembered,
     RuleVerdict,
+    Thing,
     Transaction,
 )
-from reconciler.core.status import OPEN_INTENTS, IntentState, Resource, next_expected
+from reconciler.core.outbox import Message
+from reconciler.core.status import Resource, next_expected
 from reconciler.core.view import View
 
 Json = dict[str, Any]
@@ -58,6 +60,7 @@ def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Jso
         "borrower": _leg(transaction.borrower),
         "pickup": _leg(transaction.pickup),
         "effects": [_effect(intent) for intent in intents],
+        "things": [_thing(thing) for thing in transaction.things],
     }
 
 
@@ -88,14 +91,13 @@ def explanation_view(
     """`explain ID`: what we believe, every rule considered, what failed, what comes next."""
     view = View.of(transaction, Observation({}), now, policy)
     reads = [f"{read.role} {read.kind}" for read in first_reads(view)]
-    open_states = OPEN_INTENTS | {IntentState.WITHHELD, IntentState.PARKED}
     return {
         "id": transaction.id,
         "status": transaction.status,
         "believes": believes(transaction),
         "parked": _parked(transaction),
         "rules": [_verdict(each, transaction) for each in transaction.considered],
-        "pending_effects": [_effect(each) for each in intents if each.state in open_states],
+        "pending_effects": [_effect(each) for each in intents if not each.is_over],
         "failures": [
             {
                 "role": leg.role,
@@ -110,6 +112,23 @@ def explanation_view(
         ],
         "next_look": {"at": instant(transaction.next_poll_at), "reads": reads},
         "staff": advice(transaction, now),
+    }
+
+
+def message_view(message: Message) -> Json:
+    """A row of `outbox list`."""
+    return {
+        "id": message.id,
+        "transaction": message.transaction,
+        "seq": message.seq,
+        "type": message.type,
+        "sink": message.sink,
+        "state": message.state,
+        "attempts": message.attempts,
+        "created_at": instant(message.created_at),
+        "next_attempt_at": instant(message.next_attempt_at),
+        "delivered_at": instant(message.delivered_at),
+        "last_error": message.last_error,
     }
 
 
@@ -171,7 +190,27 @@ def _effect(intent: Intent) -> Json:
         "host_lms": intent.host_lms,
         "state": intent.state,
         "attempts": intent.attempts,
+        "next_attempt_at": instant(intent.next_attempt_at),
         "last_error": intent.last_error,
+        "code": intent.last_code,
+        "tracking_id": intent.tracking_id,
+    }
+
+
+def _thing(thing: Thing) -> Json:
+    """A row of the ledger: what was made, where, and whether it is still there."""
+    return {
+        "kind": thing.kind,
+        "role": thing.role,
+        "host_lms": thing.host_lms,
+        "state": thing.state,
+        "owned": thing.owned,
+        "user_id": thing.user_id,
+        "request_id": thing.request_id,
+        "mms_id": thing.mms_id,
+        "holding_id": thing.holding_id,
+        "item_pid": thing.item_pid,
+        "loan_id": thing.loan_id,
     }
 
 

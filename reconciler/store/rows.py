@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +25,12 @@ from reconciler.core.model import (
     Remembered,
     RequestId,
     RuleVerdict,
+    Thing,
     Transaction,
     TransactionId,
     UserId,
 )
+from reconciler.core.placing import Patron, PickupPlace, Placing, WantedItem
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
@@ -35,6 +39,8 @@ from reconciler.core.status import (
     Outcome,
     Resource,
     Role,
+    ThingKind,
+    ThingState,
     Workflow,
 )
 
@@ -85,7 +91,18 @@ def transaction_values(transaction: Transaction) -> Values:
     }
 
 
-def transaction(row: RowMapping, legs: Mapping[Role, Leg]) -> Transaction:
+@dataclass(slots=True)
+class Parts:
+    """What belongs to a transaction in other tables."""
+
+    legs: dict[Role, Leg] = field(default_factory=dict)
+    things: tuple[Thing, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    has_placing_data: bool = False
+
+
+def transaction(row: RowMapping, parts: Parts) -> Transaction:
+    legs = parts.legs
     parked = None
     if row["parked_reason"] is not None:
         parked = Parked(row["parked_reason"], row["parked_detail"] or "", row["parked_since"])
@@ -111,6 +128,9 @@ def transaction(row: RowMapping, legs: Mapping[Role, Leg]) -> Transaction:
         unchanged_looks=row["unchanged_looks"],
         considered=tuple(_verdict(each) for each in row["considered"]),
         version=row["version"],
+        things=parts.things,
+        intents=parts.intents,
+        has_placing_data=parts.has_placing_data,
     )
 
 
@@ -282,6 +302,23 @@ def _evidence(values: Iterable[Mapping[str, str]]) -> Iterable[Evidence]:
         )
 
 
+INTENT_COLUMNS = (
+    "attempts",
+    "ambiguities",
+    "refusals",
+    "next_attempt_at",
+    "sent_at",
+    "last_error",
+    "last_code",
+    "tracking_id",
+)
+
+
+def intent_values(intent: Intent) -> Values:
+    """The columns that change in the life of an intent."""
+    return {"state": str(intent.state)} | {name: getattr(intent, name) for name in INTENT_COLUMNS}
+
+
 def intent(row: RowMapping) -> Intent:
     return Intent(
         id=row["id"],
@@ -290,8 +327,60 @@ def intent(row: RowMapping) -> Intent:
         host_lms=HostLmsCode(row["host_lms"]),
         state=IntentState(row["state"]),
         asked_by=row["asked_by"],
-        attempts=row["attempts"],
-        last_error=row["last_error"],
+        thing_id=row["thing_id"],
+        **{name: row[name] for name in INTENT_COLUMNS},
+    )
+
+
+# --- the ledger and placing data -----------------------------------------------
+
+_THING_IDS = ("user_id", "request_id", "mms_id", "holding_id", "item_pid", "loan_id")
+
+
+def thing_values(thing: Thing) -> Values:
+    return {
+        "id": thing.id,
+        "kind": str(thing.kind),
+        "role": str(thing.role),
+        "host_lms": thing.host_lms,
+        "state": str(thing.state),
+        "owned": thing.owned,
+        "trusted": thing.trusted,
+        **{name: getattr(thing, name) for name in _THING_IDS},
+    }
+
+
+def thing(row: RowMapping) -> Thing:
+    return Thing(
+        id=row["id"],
+        kind=ThingKind(row["kind"]),
+        role=Role(row["role"]),
+        host_lms=HostLmsCode(row["host_lms"]),
+        state=ThingState(row["state"]),
+        owned=row["owned"],
+        trusted=row["trusted"],
+        **{name: row[name] for name in _THING_IDS},
+    )
+
+
+def placing_document(placing: Placing) -> bytes:
+    return json.dumps(asdict(placing), ensure_ascii=False).encode()
+
+
+def placing(document: bytes) -> Placing:
+    tree = json.loads(document)
+    patron = tree["patron"]
+    return Placing(
+        patron=Patron(
+            **{
+                **patron,
+                "barcodes": tuple(patron["barcodes"]),
+                "names": tuple(patron["names"]),
+            }
+        ),
+        item=WantedItem(**tree["item"]),
+        pickup=PickupPlace(**tree["pickup"]),
+        note=tree["note"],
     )
 
 

@@ -7,54 +7,21 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Connection,
-    Integer,
-    Select,
-    Table,
-    bindparam,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Select, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import SQLModel
 
-from reconciler.core.model import (
-    HistoryEntry,
-    HostLmsCode,
-    Intent,
-    Leg,
-    Transaction,
-    TransactionId,
-)
-from reconciler.core.status import Role
-from reconciler.errors import UnknownTransaction
-from reconciler.ports import Claim, Filter, Owner, Selection, Settlement
-from reconciler.store import rows
+from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
+from reconciler.core.placing import Placing
+from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
+from reconciler.store import rows, settlements
 from reconciler.store.database import Database
-from reconciler.store.tables import HistoryRow, IntentRow, LegRow, TransactionRow
+from reconciler.store.loading import load, load_one
+from reconciler.store.tables import HISTORY, INTENTS, LEGS, PLACINGS, TRANSACTIONS
 
-IDS_PER_STATEMENT = 400
-
-
-def _table(model: type[SQLModel]) -> Table:
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    return table
-
-
-TRANSACTIONS = _table(TransactionRow)
-LEGS = _table(LegRow)
-HISTORY = _table(HistoryRow)
-INTENTS = _table(IntentRow)
 _T = TRANSACTIONS.c
 
 
@@ -90,9 +57,9 @@ class SqlStore:
         )
         with self._database.write() as connection:
             fences = {row.id: row.fence for row in connection.execute(taken)}
-            found = _load(connection, fences)
+            found = load(connection, fences)
         oldest_first = sorted(found, key=lambda each: each.next_poll_at or now)
-        return [Claim(each, fences[each.id]) for each in oldest_first]
+        return [Claim(each, fences[each.id], owner) for each in oldest_first]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
@@ -122,20 +89,10 @@ class SqlStore:
 
     # --- settlements ---------------------------------------------------------
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Write each; False for one whose claim was taken over or whose version has moved on.
-
-        All of them in one statement for each table; only when a guard did not hold for one of
-        them are they written one by one, to see which.
-        """
+    def settle(self, batch: Sequence[Settlement]) -> list[bool]:
+        """Write each; False for one whose claim was taken over or whose version has moved on."""
         with self._database.write() as connection:
-            together = connection.begin_nested()
-            if _guarded(connection, settlements):
-                _write_parts(connection, settlements)
-                together.commit()
-                return [True] * len(settlements)
-            together.rollback()
-            return [_settle_one(connection, each) for each in settlements]
+            return settlements.settle(connection, batch)
 
     # --- reading -------------------------------------------------------------
 
@@ -143,12 +100,12 @@ class SqlStore:
         """The live transactions of a selection, without claiming them."""
         with self._database.read() as connection:
             chosen = _selected(select(_T.id), selection, now).order_by(_T.next_poll_at)
-            return _load(connection, _ids(connection, chosen))
+            return load(connection, _ids(connection, chosen))
 
     def get(self, id: TransactionId) -> Transaction:
         """Raises UnknownTransaction."""
         with self._database.read() as connection:
-            return _one(connection, id)
+            return load_one(connection, id)
 
     def find(self, filter: Filter) -> list[Transaction]:
         """The transactions that `list` shows, longest in their status first."""
@@ -160,7 +117,7 @@ class SqlStore:
         if filter.tenant is not None:
             chosen = chosen.where(_involves(filter.tenant))
         with self._database.read() as connection:
-            return _load(connection, _ids(connection, chosen))
+            return load(connection, _ids(connection, chosen))
 
     def history(self, id: TransactionId) -> list[HistoryEntry]:
         chosen = select(HISTORY).where(HISTORY.c.transaction_id == id).order_by(HISTORY.c.seq)
@@ -178,35 +135,44 @@ class SqlStore:
 
     # --- people's words ------------------------------------------------------
 
-    def add(self, transaction: Transaction, entry: HistoryEntry) -> bool:
+    def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
+        new, at = entrance.transaction, entrance.entry.at
         values = {
-            **rows.transaction_values(transaction),
-            "id": transaction.id,
-            "tenant": transaction.tenant,
-            "created_at": transaction.created_at,
+            **rows.transaction_values(new),
+            "id": new.id,
+            "tenant": new.tenant,
+            "created_at": new.created_at,
             "considered": [],
         }
+        legs = [
+            {**rows.leg_values(leg), "transaction_id": new.id, "role": str(leg.role)}
+            for leg in new.legs
+        ]
         try:
             with self._database.write() as connection:
                 connection.execute(insert(TRANSACTIONS), values)
-                connection.execute(
-                    insert(LEGS),
-                    [
-                        {
-                            **rows.leg_values(leg),
-                            "transaction_id": transaction.id,
-                            "role": str(leg.role),
-                        }
-                        for leg in transaction.legs
-                    ],
-                )
-                _append(connection, transaction.id, (entry,))
+                connection.execute(insert(LEGS), legs)
+                if entrance.placing is not None:
+                    document = rows.placing_document(entrance.placing)
+                    connection.execute(
+                        insert(PLACINGS), {"transaction_id": new.id, "document": document}
+                    )
+                settlements.insert_things(connection, new.id, entrance.things, at)
+                first = settlements.append(connection, new.id, (entrance.entry,))
+                settlements.insert_intents(connection, new.id, entrance.intents, at, first)
         except IntegrityError:
-            if self._knows(transaction.id):
+            if self._knows(new.id):
                 return False
             raise
         return True
+
+    def placing(self, id: TransactionId) -> Placing | None:
+        """What it is placed with; None once that is forgotten."""
+        chosen = select(PLACINGS.c.document).where(PLACINGS.c.transaction_id == id)
+        with self._database.read() as connection:
+            document = connection.execute(chosen).scalar()
+        return None if document is None else rows.placing(document)
 
     def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
         """Replace legs by a person's word and make the transaction due; raises as `get`.
@@ -214,8 +180,8 @@ class SqlStore:
         The version moves on, so a look that is under way is settled by nobody and looked anew.
         """
         with self._database.write() as connection:
-            after = _one(connection, id).with_legs({leg.role: leg for leg in legs})
-            connection.execute(_LEG_UPDATE, [_leg_parameters(id, leg) for leg in legs])
+            after = load_one(connection, id).with_legs({leg.role: leg for leg in legs})
+            settlements.update_legs(connection, id, legs)
             connection.execute(
                 update(TRANSACTIONS)
                 .where(_T.id == id)
@@ -225,18 +191,18 @@ class SqlStore:
                     sights=rows.sights_values(after),
                 )
             )
-            _append(connection, id, (entry,))
+            settlements.append(connection, id, (entry,))
 
     def pause(self, id: TransactionId, now: datetime, entry: HistoryEntry) -> None:
         """Stop looking at a transaction until a person resumes it; raises as `get`."""
         with self._database.write() as connection:
-            _one(connection, id)
+            load_one(connection, id)
             connection.execute(
                 update(TRANSACTIONS)
                 .where(_T.id == id)
                 .values(paused_since=now, version=_T.version + 1)
             )
-            _append(connection, id, (entry,))
+            settlements.append(connection, id, (entry,))
 
     def _knows(self, id: TransactionId) -> bool:
         with self._database.read() as connection:
@@ -265,159 +231,3 @@ def _involves(tenant: HostLmsCode) -> Any:
 
 def _ids(connection: Connection, chosen: Select[Any]) -> list[str]:
     return list(connection.execute(chosen).scalars())
-
-
-def _load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
-    """Whole transactions in the order of their ids as given."""
-    wanted = list(ids)
-    found: dict[str, Transaction] = {}
-    for start in range(0, len(wanted), IDS_PER_STATEMENT):
-        some = wanted[start : start + IDS_PER_STATEMENT]
-        chosen = connection.execute(select(TRANSACTIONS).where(_T.id.in_(some))).mappings().all()
-        sights = {row["id"]: row["sights"] for row in chosen}
-        legs: dict[str, dict[Role, Leg]] = defaultdict(dict)
-        for row in connection.execute(
-            select(LEGS).where(LEGS.c.transaction_id.in_(some))
-        ).mappings():
-            leg = rows.leg(row, sights[row["transaction_id"]])
-            legs[row["transaction_id"]][leg.role] = leg
-        found |= {row["id"]: rows.transaction(row, legs[row["id"]]) for row in chosen}
-    return [found[id] for id in wanted]
-
-
-def _one(connection: Connection, id: TransactionId) -> Transaction:
-    if connection.execute(select(_T.id).where(_T.id == id)).scalar() is None:
-        raise UnknownTransaction(id)
-    return _load(connection, [id])[0]
-
-
-_SETTLED = tuple(rows.SETTLED_COLUMNS)
-
-_GUARDED_UPDATE = (
-    update(TRANSACTIONS)
-    .where(
-        _T.id == bindparam("of_id"),
-        _T.version == bindparam("of_version"),
-        _T.fence == bindparam("of_fence"),
-    )
-    .values(
-        {
-            **{name: bindparam(f"new_{name}") for name in _SETTLED},
-            "considered": func.coalesce(
-                bindparam("new_considered", type_=JSON(none_as_null=True)), _T.considered
-            ),
-            "history_length": _T.history_length + bindparam("new_rows", type_=Integer),
-            "version": _T.version + 1,
-            "claimed_by": None,
-            "claimed_until": None,
-        }
-    )
-)
-_LEG_UPDATE = (
-    update(LEGS)
-    .where(LEGS.c.transaction_id == bindparam("of_id"), LEGS.c.role == bindparam("of_role"))
-    .values({name: bindparam(f"new_{name}") for name in (*rows.LEG_COLUMNS, "host_lms")})
-)
-"""Made once: building a statement costs more than running it."""
-
-
-def _guarded(connection: Connection, settlements: Sequence[Settlement]) -> bool:
-    """Write the transactions' own rows; whether every guard held."""
-    updated = connection.execute(_GUARDED_UPDATE, [_parameters(each) for each in settlements])
-    return updated.rowcount == len(settlements)
-
-
-def _settle_one(connection: Connection, settlement: Settlement) -> bool:
-    if not _guarded(connection, [settlement]):
-        return False
-    _write_parts(connection, [settlement])
-    return True
-
-
-def _parameters(settlement: Settlement) -> dict[str, Any]:
-    before, after = settlement.claim.transaction, settlement.after
-    values = {f"new_{name}": each for name, each in rows.transaction_values(after).items()}
-    considered = None
-    if after.considered != before.considered:
-        considered = [rows.verdict_values(each) for each in after.considered]
-    return {
-        **values,
-        "new_considered": considered,
-        "new_rows": len(settlement.history),
-        "of_id": before.id,
-        "of_version": before.version,
-        "of_fence": settlement.claim.fence,
-    }
-
-
-def _write_parts(connection: Connection, settlements: Sequence[Settlement]) -> None:
-    """Legs that changed, history and intents of settlements whose guards held."""
-    legs = [
-        _leg_parameters(each.after.id, leg)
-        for each in settlements
-        for leg in each.after.legs
-        if rows.leg_differs(leg, each.claim.transaction.leg(leg.role))
-    ]
-    if legs:
-        connection.execute(_LEG_UPDATE, legs)
-    spoken = [each for each in settlements if each.history]
-    if not spoken:
-        return
-    firsts = _first_rows(connection, spoken)
-    connection.execute(
-        insert(HISTORY),
-        [
-            rows.history_values(entry, each.after.id, firsts[each.after.id] + n)
-            for each in spoken
-            for n, entry in enumerate(each.history)
-        ],
-    )
-    intents = [values for each in spoken for values in _intents(each, firsts[each.after.id])]
-    if intents:
-        connection.execute(insert(INTENTS), intents)
-
-
-def _first_rows(connection: Connection, settlements: Sequence[Settlement]) -> dict[str, int]:
-    """The number of each transaction's first new history row; its length counts them already."""
-    ids = [each.after.id for each in settlements]
-    lengths = select(_T.id, _T.history_length).where(_T.id.in_(ids))
-    length = {row.id: row.history_length for row in connection.execute(lengths)}
-    return {each.after.id: length[each.after.id] - len(each.history) + 1 for each in settlements}
-
-
-def _leg_parameters(id: TransactionId, leg: Leg) -> dict[str, Any]:
-    values = {f"new_{name}": each for name, each in rows.leg_values(leg).items()}
-    return {**values, "of_id": id, "of_role": str(leg.role)}
-
-
-def _intents(settlement: Settlement, first: int) -> Iterator[dict[str, Any]]:
-    at = settlement.history[0].at
-    for n, intent in enumerate(settlement.intents):
-        yield {
-            "id": intent.id,
-            "transaction_id": settlement.after.id,
-            "seq": n,
-            "asked_by": first + intent.asked_by,
-            "kind": str(intent.kind),
-            "role": str(intent.role),
-            "host_lms": intent.host_lms,
-            "state": str(intent.state),
-            "created_at": at,
-            "updated_at": at,
-        }
-
-
-def _append(connection: Connection, id: TransactionId, entries: Sequence[HistoryEntry]) -> int:
-    """Append to the history; the number of its first new row."""
-    length: int = connection.execute(
-        update(TRANSACTIONS)
-        .where(_T.id == id)
-        .values(history_length=_T.history_length + len(entries))
-        .returning(_T.history_length)
-    ).scalar_one()
-    first = length - len(entries) + 1
-    connection.execute(
-        insert(HISTORY),
-        [rows.history_values(entry, id, first + n) for n, entry in enumerate(entries)],
-    )
-    return first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 
@@ -104,13 +104,21 @@ class HistoryRow(SQLModel, table=True):
 
 
 class IntentRow(SQLModel, table=True):
-    """An intended effect. `asked_by` is the history row of the hop that asked for it, `seq` its
-    place among that hop's effects."""
+    """An intended effect. `asked_by` is the history row that asked for it, `seq` its place among
+    the effects of that row."""
 
     __tablename__ = "intents"
     __table_args__ = (
-        UniqueConstraint("transaction_id", "asked_by", "kind", "role", name="intent_once_per_hop"),
+        UniqueConstraint(
+            "transaction_id", "asked_by", "kind", "role", "thing_id", name="intent_once_per_hop"
+        ),
         Index("intents_of_transaction", "transaction_id", "asked_by", "seq"),
+        Index(
+            "intents_not_over",
+            "transaction_id",
+            sqlite_where=text("state NOT IN ('done', 'withdrawn')"),
+            postgresql_where=text("state NOT IN ('done', 'withdrawn')"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -120,8 +128,91 @@ class IntentRow(SQLModel, table=True):
     kind: str
     role: str
     host_lms: str
+    thing_id: str = ""
     state: str
     attempts: int = 0
+    ambiguities: int = 0
+    refusals: int = 0
+    next_attempt_at: datetime | None = None
+    sent_at: datetime | None = None
     last_error: str | None = None
+    last_code: str | None = None
+    tracking_id: str | None = None
     created_at: datetime
     updated_at: datetime
+
+
+class ThingRow(SQLModel, table=True):
+    """The ledger: what exists in an Alma for a lend, and what became of it."""
+
+    __tablename__ = "things"
+    __table_args__ = (Index("things_of_transaction", "transaction_id"),)
+
+    id: str = Field(primary_key=True)
+    transaction_id: str = Field(foreign_key="transactions.id")
+    kind: str
+    role: str
+    host_lms: str
+    state: str
+    owned: bool
+    trusted: bool
+    user_id: str | None = None
+    request_id: str | None = None
+    mms_id: str | None = None
+    holding_id: str | None = None
+    item_pid: str | None = None
+    loan_id: str | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+class PlacingRow(SQLModel, table=True):
+    """What a request is placed with; it names a reader and is kept until the book has left."""
+
+    __tablename__ = "placings"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    document: bytes
+
+
+class OutboxRow(SQLModel, table=True):
+    """What the outside is told: one row for each event and sink."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("transaction_id", "seq", "sink", name="outbox_once_per_event"),
+        Index(
+            "outbox_due",
+            "next_attempt_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    transaction_id: str = Field(foreign_key="transactions.id")
+    seq: int
+    sink: str
+    type: str
+    body: dict[str, Any] = Field(sa_type=JSON)
+    state: str
+    attempts: int = 0
+    created_at: datetime
+    next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    last_error: str | None = None
+
+
+def _table(model: type[SQLModel]) -> Table:
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
+
+
+TRANSACTIONS = _table(TransactionRow)
+LEGS = _table(LegRow)
+HISTORY = _table(HistoryRow)
+INTENTS = _table(IntentRow)
+THINGS = _table(ThingRow)
+PLACINGS = _table(PlacingRow)
+OUTBOX = _table(OutboxRow)
+"""The models' tables, for Core statements."""

@@ -45,7 +45,10 @@ CREATE TABLE transactions (
         outcome IN ('SUPPLIED', 'NOT_SUPPLIED', 'CANCELLED', 'UNKNOWN')
     ),
     CONSTRAINT live_has_next_poll CHECK (
-        next_poll_at IS NOT NULL OR status IN ('FINALISED', 'HANDED_OFF_AS_LOCAL', 'ERROR')
+        next_poll_at IS NOT NULL
+        OR status IN ('FINALISED', 'HANDED_OFF_AS_LOCAL', 'ERROR')
+        -- once cleared, only another item submitted by the caller goes on from here
+        OR status = 'NOT_SUPPLIED_CURRENT_SUPPLIER'
     ),
     CONSTRAINT parked_is_whole CHECK ((parked_reason IS NULL) = (parked_since IS NULL)),
     CONSTRAINT claim_is_whole CHECK ((claimed_by IS NULL) = (claimed_until IS NULL))
@@ -110,12 +113,19 @@ CREATE TABLE intents (
     kind VARCHAR NOT NULL,
     role VARCHAR NOT NULL,
     host_lms VARCHAR NOT NULL,
+    thing_id VARCHAR NOT NULL DEFAULT '',
     state VARCHAR NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
+    ambiguities INTEGER NOT NULL DEFAULT 0,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at TIMESTAMP WITH TIME ZONE,
+    sent_at TIMESTAMP WITH TIME ZONE,
     last_error VARCHAR,
+    last_code VARCHAR,
+    tracking_id VARCHAR,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT intent_once_per_hop UNIQUE (transaction_id, asked_by, kind, role),
+    CONSTRAINT intent_once_per_hop UNIQUE (transaction_id, asked_by, kind, role, thing_id),
     CONSTRAINT intent_role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup')),
     CONSTRAINT intent_kind_is_known CHECK (
         kind IN (
@@ -133,7 +143,60 @@ CREATE TABLE intents (
         )
     )
 );
+CREATE INDEX intents_not_over ON intents (transaction_id)
+    WHERE state NOT IN ('done', 'withdrawn');
 CREATE INDEX intents_of_transaction ON intents (transaction_id, asked_by, seq);
+
+-- The ledger: what exists in an Alma for a lend, and what became of it.
+CREATE TABLE things (
+    id VARCHAR NOT NULL PRIMARY KEY,
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    kind VARCHAR NOT NULL,
+    role VARCHAR NOT NULL,
+    host_lms VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    owned BOOLEAN NOT NULL,
+    trusted BOOLEAN NOT NULL,
+    user_id VARCHAR,
+    request_id VARCHAR,
+    mms_id VARCHAR,
+    holding_id VARCHAR,
+    item_pid VARCHAR,
+    loan_id VARCHAR,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT thing_kind_is_known CHECK (
+        kind IN ('virtual_patron', 'hold', 'bib', 'holding', 'item', 'loan')
+    ),
+    CONSTRAINT thing_role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup')),
+    CONSTRAINT thing_state_is_known CHECK (state IN ('present', 'gone', 'handed_over'))
+);
+CREATE INDEX things_of_transaction ON things (transaction_id);
+
+-- What a request is placed with. Kept only until the book has left: it names a reader.
+CREATE TABLE placings (
+    transaction_id VARCHAR NOT NULL PRIMARY KEY REFERENCES transactions (id),
+    document BYTEA NOT NULL
+);
+
+-- What the outside is told: one row for each event and sink, written with the event itself.
+CREATE TABLE outbox (
+    id VARCHAR NOT NULL PRIMARY KEY,
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    seq INTEGER NOT NULL,
+    sink VARCHAR NOT NULL,
+    type VARCHAR NOT NULL,
+    body JSON NOT NULL,
+    state VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    next_attempt_at TIMESTAMP WITH TIME ZONE,
+    delivered_at TIMESTAMP WITH TIME ZONE,
+    last_error VARCHAR,
+    CONSTRAINT outbox_once_per_event UNIQUE (transaction_id, seq, sink),
+    CONSTRAINT outbox_state_is_known CHECK (state IN ('pending', 'delivered', 'dead'))
+);
+CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE state = 'pending';
 
 CREATE FUNCTION refuse_history_update() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.advice import BELIEFS, TO_DO
-from reconciler.core.attention import STAFF_ADVICE, ParkReason
 from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.diagram import mermaid
 from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.lookahead import FIRST_READS
+from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,

@@ -146,7 +146,7 @@ async def test_any_id_is_one_segment_of_a_path(
     reader: Reader, alma: Institution, user: str
 ) -> None:
     alma.add_user(user)
-    assert await reader.primary_id(UserId(user)) == user
+    assert (await reader.user(user)).primary_id == user
 
 
 # --- lists -------------------------------------------------------------------
@@ -246,7 +246,7 @@ async def test_what_would_fail_alike_is_not_repeated(
 
 async def test_nobody_listens() -> None:
     made = gateway_to("http://127.0.0.1:9", PatientClock())
-    failure = await failing(lambda: Reader(made).primary_id(UserId("x")))
+    failure = await failing(lambda: Reader(made).user("x"))
     assert failure.kind is K.UNREACHABLE
     assert (made.tally.calls, made.tally.answered) == (READ_ATTEMPTS, 0)
     await made.aclose()
@@ -257,7 +257,7 @@ async def test_an_unknown_id_is_a_refusal_with_its_code_in_every_form(
     reader: Reader, alma: Institution, shape: str
 ) -> None:
     alma.dialect.update(error_shape=shape)
-    failure = await failing(lambda: reader.primary_id(UserId("nobody-42")))
+    failure = await failing(lambda: reader.user("nobody-42"))
     assert (failure.kind, failure.code) == (K.REFUSED, "401861")
     assert "nobody-42" not in str(failure)
     failure = await failing(lambda: reader.item_by_barcode(Barcode("NOPE")))

@@ -115,7 +115,7 @@ def test_every_recorded_loan_has_its_user_and_dates() -> None:
 
 
 def test_every_recorded_user_has_a_primary_id(tell: Callable[[str], None]) -> None:
-    names = [path.name for path, tree in trees("users") if wire.primary_id(tree)]
+    names = [path.name for path, tree in trees("users") if wire.user(tree).primary_id]
     assert len(names) == len(recorded("users"))
     tell(f"users: {len(names)} read")
 

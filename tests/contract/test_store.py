@@ -31,7 +31,7 @@ from reconciler.core.status import (
     Workflow,
 )
 from reconciler.errors import UnknownTransaction
-from reconciler.ports import Claim, Filter, Owner, Selection, Settlement
+from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
 from reconciler.store.database import Database
 from reconciler.store.sql_store import SqlStore
 from tests.support.build import NOW, UNI_A, UNI_B, leg, transaction
@@ -52,7 +52,7 @@ def made(id: str, **changes: object) -> Transaction:
 
 def add(store: SqlStore, *ids: str, **changes: object) -> None:
     for id in ids:
-        assert store.add(made(id, **changes), command())
+        assert store.add(Entrance(made(id, **changes), command()))
 
 
 def claim(
@@ -102,14 +102,14 @@ def test_a_transaction_comes_back_as_it_was(store: SqlStore) -> None:
             record_state="AVAILABLE",
         ),
     )
-    assert store.add(whole, command())
+    assert store.add(Entrance(whole, command()))
     assert store.get(TransactionId("t-1")) == whole
     assert [entry.seq for entry in store.history(TransactionId("t-1"))] == [1]
 
 
 def test_adding_twice_changes_nothing(store: SqlStore) -> None:
     add(store, "t-1")
-    assert not store.add(made("t-1", status=DcbStatus.COMPLETED), command())
+    assert not store.add(Entrance(made("t-1", status=DcbStatus.COMPLETED), command()))
     assert store.get(TransactionId("t-1")).status is DcbStatus.LOANED
     assert len(store.history(TransactionId("t-1"))) == 1
 
@@ -219,7 +219,7 @@ def test_a_settlement_writes_state_history_and_intents_together(store: SqlStore)
     assert store.settle([Settlement(held, after, (hop(),), (intent,))]) == [True]
 
     stored = store.get(TransactionId("t-1"))
-    assert stored == replace(after, version=1)
+    assert stored == replace(after, version=1, intents=(replace(intent, asked_by=2),))
     entries = store.history(TransactionId("t-1"))
     assert entries[1] == replace(hop(), seq=2)
     (found,) = store.intents(TransactionId("t-1"))

@@ -22,3 +22,10 @@ def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]
     url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     with make_world(tmp_path, url) as made:
         yield made
+
+
+@pytest.fixture
+def acting(tmp_path: Path) -> Iterator[World]:
+    """As `world`, and every library is acted on."""
+    with make_world(tmp_path, mode="act") as made:
+        yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ LEG = {
 SHOW = {
     "id", "workflow", "status", "previous_status", "next_expected", "outcome", "parked", "paused",
     "status_since", "next_poll_at", "last_poll_at", "failures", "supplier", "borrower", "pickup",
-    "effects",
+    "effects", "things",
 }  # fmt: skip
 
 
@@ -68,7 +69,8 @@ def test_show_has_the_shape_of_the_contract_for_every_live_status(world: World) 
     report = world.once(check=None)
     assert report["reconciled"] == len(lends)
     assert set(report) == {
-        "cycle_id", "reconciled", "transitions", "effects", "parked", "errors", "alma_calls",
+        "cycle_id", "reconciled", "transitions", "effects", "parked", "errors", "notifications",
+        "alma_calls",
     }  # fmt: skip
     for lend in lends.values():
         shown = world.show(lend.id)
@@ -134,6 +136,8 @@ def test_before_a_loan_was_seen_in_place_at_the_lender_moves_nothing(world: Worl
 
 
 def test_an_anonymised_loan_needs_two_looks(world: World) -> None:
+    hosts = world.settings["host_lms"]
+    world.write_settings(host_lms={**hosts, "uni-a": {**hosts["uni-a"], "settle": "1s"}})
     lend = world.placed()
     for act in (world.send, world.shelve, world.borrow):
         act(lend)
@@ -143,6 +147,7 @@ def test_an_anonymised_loan_needs_two_looks(world: World) -> None:
     world.come_home(lend)
     world.lender.anonymise()
     assert world.once()["transitions"] == []
+    time.sleep(1)
     assert [each["to"] for each in world.once()["transitions"]] == ["RETURN_TRANSIT", "COMPLETED"]
 
 
@@ -209,7 +214,7 @@ def test_plan_dry_run_and_observe_send_nothing_but_get(world: World) -> None:
     planned = world.run("plan", "-o", "json").json["transactions"]
     assert [row["to"] for row in planned][-1] == "LOANED"
     assert {"id", "from", "to", "rule", "because", "effects"} <= set(planned[0])
-    assert planned[-1]["effects"] == ["ensure_supplier_loan"]
+    assert planned[-1]["effects"] == ["ensure_supplier_loan", "ensure_renewed"]
     world.run("plan", "--detailed-exitcode", check=2)
     dry = world.run("--once", "--dry-run", "-o", "json").json["transactions"]
     assert _timeless(dry) == _timeless(planned)

@@ -100,6 +100,38 @@ class World:
         hold = at.place_hold(reader, item.pid, pickup, comment=f"DCB lend-{self.n}")
         return _leg(code, reader, hold.request_id, item)
 
+    def wanted(
+        self, *, title: str = "", pickup: str = "uni-b", reader: str = "", **changes: Any
+    ) -> Lend:
+        """A lend that nothing is placed for yet: a book at uni-a, a reader at uni-b, a `submit`
+        line. `pickup` is where the book is to be collected: uni-b, uni-a (RET-EXP) or uni-c."""
+        self.n += 1
+        id, barcode = f"lend-{self.n}", f"T{self.n:05d}"
+        if not reader:
+            reader = f"r-{self.n}"
+            self.borrower.add_user(reader, barcodes=[f"R{self.n:05d}"])
+        book = self.lender.add_book(title or f"Book {self.n}", barcode, "MAIN", "STACKS")
+        line: Line = {
+            "id": id,
+            "patron": {"host_lms": "uni-b", "user_id": reader, "barcodes": [f"R{self.n:05d}"]},
+            "item": {
+                "host_lms": "uni-a",
+                "mms_id": book.mms_id,
+                "holding_id": book.holding_id,
+                "item_pid": book.pid,
+                "barcode": barcode,
+                "title": title or f"Book {self.n}",
+            },
+            "pickup": {"host_lms": pickup, "library": "MAIN", "circ_desk": "DEFAULT_CIRC_DESK"},
+        }
+        for part, given in changes.items():
+            line[part] = {**line.get(part, {}), **given} if isinstance(given, dict) else given
+        return Lend(id, barcode, "", reader, line, "pickup" if pickup == "uni-c" else "")
+
+    def submit(self, *lends: Lend, check: int | None = 0) -> Ran:
+        lines = "\n".join(json.dumps(lend.line) for lend in lends)
+        return self.run("submit", "-", "-o", "json", stdin=lines, check=check)
+
     # --- the book travels ----------------------------------------------------
 
     def send(self, lend: Lend) -> None:
@@ -110,11 +142,18 @@ class World:
 
     def borrow(self, lend: Lend) -> None:
         """The reader takes the book; the lender's loan to the virtual patron is made too."""
+        self.check_out(lend)
+        self.lend_to_virtual_patron(lend)
+
+    def check_out(self, lend: Lend) -> None:
+        """The reader takes the book, where it was to be collected."""
         at, reader = self.borrower, lend.reader
         if lend.pickup_reader:
-            at, reader = self.third, lend.pickup_reader
+            at = self.third
+            reader = lend.pickup_reader
+            if reader == "pickup":
+                reader = self.show(lend.id)["pickup"]["user_id"]
         at.loan(lend.barcode, reader, "MAIN", override=True)
-        self.lend_to_virtual_patron(lend)
 
     def lend_to_virtual_patron(self, lend: Lend) -> None:
         self.lender.loan(lend.barcode, lend.patron, "MAIN", override=True)
@@ -183,6 +222,18 @@ class World:
         rows: list[Any] = self.run("history", id, "-o", "json").json["history"]
         return rows
 
+    def things(self, id: str) -> dict[str, dict[str, list[str]]]:
+        """What stands in each Alma for a lend, by its mark; the virtual patron carries none."""
+        found = {}
+        for code in ("uni-a", "uni-b", "uni-c"):
+            held: dict[str, list[str]] = {}
+            for mark in (f"[DCB:{id}]", f"(DCB){id}<"):
+                for kind, keys in self.sandbox[code].ours(mark).items():
+                    held.setdefault(kind, []).extend(keys)
+            if held:
+                found[code] = held
+        return found
+
     def transitions(self, id: str) -> list[tuple[str, str, bool]]:
         return [
             (row["from"], row["to"], row["inferred"])
@@ -241,6 +292,12 @@ def settings_for(base_url: str, database_url: str, **alma: Any) -> dict[str, Any
             "api_key": {"env": key},
             "calls_per_second": 100_000,
             "settle": "0s",
+            "sharing_library": "RES_OUT",
+            "virtual_library": "DCB",
+            "virtual_location": "DCBVIRTUAL",
+            "item_policy": "DCB",
+            "patron_groups": {"default": "DCB"},
+            "material_types": {"default": "BOOK"},
             **alma,
         }
 

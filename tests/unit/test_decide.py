@@ -9,12 +9,24 @@ import pytest
 
 from reconciler.core.cadence import DEFAULT_INTERVALS, LONGEST_RETRY, next_poll_at
 from reconciler.core.decide import decide
-from reconciler.core.model import LegObservation, LoanId, Parked, Seen, UserId
+from reconciler.core.model import LegObservation, LoanId, Parked, Seen, Thing, UserId
 from reconciler.core.ours import MISMATCH
-from reconciler.core.status import LIVE, TERMINAL, DcbStatus, ItemState, Resource, Role, Workflow
+from reconciler.core.status import (
+    BEFORE_DISPATCH,
+    LIVE,
+    TERMINAL,
+    DcbStatus,
+    ItemState,
+    Resource,
+    Role,
+    ThingKind,
+    ThingState,
+    Workflow,
+)
 from tests.support.build import (
     EXTERNAL,
     NOW,
+    UNI_A,
     item,
     leg,
     loan,
@@ -99,23 +111,39 @@ def test_unreadable_moves_nothing_from_any_status() -> None:
     )
     for workflow in Workflow:
         for status in DcbStatus:
-            if status is S.CONFIRMED:
-                continue  # its next row needs no read: the borrower's request is in our ledger
             before = transaction(status, workflow)
+            if status in BEFORE_DISPATCH:  # so that no request is in our ledger
+                before = before.with_legs(
+                    {each.role: replace(each, request_id=None) for each in before.legs}
+                )
             observation = look(supplier=nothing, borrower=nothing, pickup=nothing)
-            assert decide(before, observation, NOW, policy()).hops == ()
+            hops = decide(before, observation, NOW, policy()).hops
+            assert [hop.rule for hop in hops if hop.rule != "FinaliseRequest"] == []
 
 
 @pytest.mark.parametrize("status", DcbStatus)
 def test_every_live_status_has_a_next_look_and_a_terminal_one_none(status: DcbStatus) -> None:
-    unplaced = leg(Role.BORROWER, request_id=None)
-    after = decide(transaction(status, borrower=unplaced), look(), NOW, policy()).transaction
+    made = transaction(
+        status,
+        supplier=leg(Role.SUPPLIER, request_id=None),
+        borrower=leg(Role.BORROWER, request_id=None),
+        things=(Thing("th-1", ThingKind.HOLD, Role.SUPPLIER, UNI_A),),
+    )
+    after = decide(made, look(), NOW, policy()).transaction
     if status in LIVE:
         assert after.next_poll_at is not None
         assert NOW < after.next_poll_at <= NOW + 1.2 * DEFAULT_INTERVALS[status]
     else:
         assert status in TERMINAL
         assert after.next_poll_at is None
+
+
+def test_what_was_not_supplied_is_looked_at_until_its_clean_up_is_proved() -> None:
+    thing = Thing("th-1", ThingKind.HOLD, Role.SUPPLIER, UNI_A)
+    ended = transaction(S.NOT_SUPPLIED_CURRENT_SUPPLIER, things=(thing,))
+    assert decide(ended, look(), NOW, policy()).transaction.next_poll_at is not None
+    gone = replace(ended, things=(replace(thing, state=ThingState.GONE),))
+    assert decide(gone, look(), NOW, policy()).transaction.next_poll_at is None
 
 
 def test_failures_back_off_to_an_hour_and_never_beyond_the_interval() -> None:
@@ -201,7 +229,8 @@ def test_a_lost_item_is_parked_once_and_the_journey_goes_on_being_moved() -> Non
 
 def test_an_acknowledged_attention_parks_again_only_when_it_changes() -> None:
     missing = look(supplier={"item": item("0/MISSING"), "request": request("IN_PROCESS")})
-    first = decide(transaction(S.CONFIRMED, borrower=None), missing, NOW, policy())
+    confirmed = transaction(S.CONFIRMED, borrower=None, has_placing_data=True)
+    first = decide(confirmed, missing, NOW, policy())
     assert first.newly_parked is not None
     key = "item_lost:supplier.item=0/MISSING"
     retried = replace(first.transaction, parked=None, acknowledged=key)

@@ -171,7 +171,7 @@ def test_the_temporary_location_counts_only_while_it_is_in_effect() -> None:
         (wire.item, {"item_data": {"pid": "1"}}, "base_status"),
         (wire.request, {"request_id": "1"}, "request_status"),
         (wire.loan, {"loan_id": "1"}, "loan_status"),
-        (wire.primary_id, {"first_name": "x"}, "primary_id"),
+        (wire.user, {"first_name": "x"}, "primary_id"),
     ],
 )
 def test_a_record_without_the_word_that_matters_is_unreadable(

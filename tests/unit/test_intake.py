@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import Transaction
-from reconciler.core.status import DcbStatus, Role, Workflow
-from reconciler.engine.intake import BadLine, track_lines
+from reconciler.core.status import DcbStatus, EffectKind, Role, ThingKind, Workflow
+from reconciler.engine.intake import Registrar, track_lines
+from reconciler.engine.lines import BadLine
+from reconciler.engine.settling import Recorder
+from reconciler.ports import Entrance
 from tests.support.build import NOW, policy
 
 LEG_A = {
@@ -34,9 +37,22 @@ LINE: dict[str, Any] = {
 }
 
 
-def read(*lines: dict[str, Any] | bytes) -> list[Transaction | BadLine]:
+def entrances(*lines: dict[str, Any] | bytes) -> list[Entrance | BadLine]:
     raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
-    return [result for _, result in track_lines(raw, policy(), NOW)]
+    ids = iter(range(1000))
+    new_id = lambda: f"id-{next(ids)}"  # noqa: E731
+    registrar = Registrar(Recorder(policy(), new_id), new_id, "test")
+    return list(track_lines(raw, policy(), NOW, registrar))
+
+
+def read(*lines: dict[str, Any] | bytes) -> list[Transaction | BadLine]:
+    return [each if isinstance(each, BadLine) else each.transaction for each in entrances(*lines)]
+
+
+def entrance(line: dict[str, Any]) -> Entrance:
+    (made,) = entrances(line)
+    assert isinstance(made, Entrance)
+    return made
 
 
 def test_the_line_of_the_contract_is_taken() -> None:
@@ -144,3 +160,48 @@ def test_a_line_that_is_no_object_is_named(raw: bytes, problem: str) -> None:
 def test_a_byte_order_mark_is_no_obstacle() -> None:
     (taken,) = read(b"\xef\xbb\xbf" + json.dumps(LINE).encode())
     assert isinstance(taken, Transaction)
+
+
+# --- what comes along with a line --------------------------------------------
+
+PLACING = {
+    "patron": {"host_lms": "uni-b", "user_id": "P1", "names": ["Ada", "Lovelace"]},
+    "item": {"host_lms": "uni-a", "mms_id": "991", "holding_id": "221", "item_pid": "231"},
+    "pickup": {"host_lms": "uni-b", "library": "MAIN"},
+}
+
+
+def test_what_is_tracked_is_not_ours_unless_its_line_says_so() -> None:
+    assert entrance(LINE).things == ()
+    owned = entrance({**LINE, "owned": True}).things
+    assert [(thing.role, thing.kind) for thing in owned] == [
+        (Role.SUPPLIER, ThingKind.HOLD),
+        (Role.BORROWER, ThingKind.HOLD),
+        (Role.BORROWER, ThingKind.BIB),
+        (Role.BORROWER, ThingKind.HOLDING),
+        (Role.BORROWER, ThingKind.ITEM),
+    ]
+    assert all(thing.owned and thing.trusted for thing in owned)
+
+
+def test_what_a_tracked_line_still_needs_is_placed_where_the_data_are_given() -> None:
+    borrower = {"host_lms": "uni-b", "user_id": "P1"}
+    line = {**LINE, "status": "CONFIRMED", "borrower": borrower}
+    assert entrance(line).intents == ()
+    placed = entrance({**line, **PLACING})
+    assert [intent.kind for intent in placed.intents] == [
+        EffectKind.VIRTUAL_BIB,
+        EffectKind.VIRTUAL_HOLDING,
+        EffectKind.VIRTUAL_ITEM,
+        EffectKind.BORROWER_HOLD,
+    ]
+    assert placed.placing is not None
+    assert placed.placing.patron.names == ()
+
+
+def test_a_resolved_line_with_placing_data_is_placed_from_the_start() -> None:
+    line = {"id": "t", "status": "RESOLVED", "supplier": {"host_lms": "uni-a"}, **PLACING}
+    assert [intent.kind for intent in entrance(line).intents] == [
+        EffectKind.VIRTUAL_PATRON,
+        EffectKind.SUPPLIER_HOLD,
+    ]

@@ -32,21 +32,35 @@ async def play() -> Exit:
 
 
 async def _tell(story: Story, on: Stage) -> list[str]:
-    lend = on.place(story.id, story.book, external_borrower=story.external_borrower)
+    lend = await on.submit(story.id, story.book, external_borrower=story.external_borrower)
     put("")
     put(f"── {story.id}: {story.about} ──")
     put(f"   “{lend.title}”, barcode {lend.barcode}")
+    put(f"{_time(on)}  {'service':<7} submits the request")
+    if story.before is not None:
+        story.before(on, lend)
+    await on.look()
+    _tell_news(lend, on)
     for scene in story.scenes:
         on.clock.skip(scene.after)
         scene.act(on, lend)
         put(f"{_time(on)}  {scene.who:<7} {scene.does}")
         await on.look()
         _tell_news(lend, on)
-    ended = on.transaction(lend)
-    put(f"   ends {ended.status}, outcome {ended.outcome}")
+    return _tell_end(story, lend, on)
+
+
+def _tell_end(story: Story, lend: Lend, on: Stage) -> list[str]:
+    ended, left = on.transaction(lend), on.left_of(lend)
+    put(
+        f"   ends {ended.status}, outcome {ended.outcome}; of it the Almas hold {left or 'nothing'}"
+    )
+    wrong = []
     if (ended.status, ended.outcome) != (story.ends, story.outcome):
-        return [f"{story.id} ended {ended.status}/{ended.outcome}, not {story.ends}"]
-    return []
+        wrong.append(f"{story.id} ended {ended.status}/{ended.outcome}, not {story.ends}")
+    if left:
+        wrong.append(f"{story.id} left {left} behind")
+    return wrong
 
 
 def _tell_news(lend: Lend, on: Stage) -> None:
@@ -72,6 +86,8 @@ def _lines(entry: HistoryEntry) -> list[str]:
             f"rule    {entry.rule}{inferred}: {entry.detail}",
             f"        {entry.source} → {entry.target}",
         ]
+    if entry.kind is HistoryKind.EFFECT:
+        return [f"effect  {entry.detail}"]
     if entry.kind is HistoryKind.ATTENTION:
         return [f"parked  {entry.reason}: {entry.detail}"]
     return [f"told    {', '.join(_sight(each) for each in entry.evidence) or entry.detail}"]

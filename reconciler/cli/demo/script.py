@@ -11,6 +11,7 @@ from reconciler.core.status import DcbStatus, ItemState, LoanState, Outcome, Res
 
 Act = Callable[[Stage, Lend], object]
 
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -32,8 +33,10 @@ class Story:
     book: int
     scenes: tuple[Scene, ...]
     external_borrower: bool = False
-    ends: DcbStatus = DcbStatus.COMPLETED
+    ends: DcbStatus = DcbStatus.FINALISED
     outcome: Outcome = Outcome.SUPPLIED
+    before: Act | None = None
+    """What goes wrong while the request is being placed."""
 
 
 def _nothing(_stage: Stage, _lend: Lend) -> None:
@@ -48,13 +51,8 @@ def _shelve(stage: Stage, lend: Lend) -> None:
     stage.borrower.scan_in(lend.barcode, "MAIN")
 
 
-def _lend_at_lender(stage: Stage, lend: Lend) -> None:
-    stage.lender.loan(lend.barcode, lend.patron, "MAIN", override=True)
-
-
 def _borrow(stage: Stage, lend: Lend) -> None:
-    stage.borrower.loan(lend.barcode, lend.reader or "", "MAIN")
-    _lend_at_lender(stage, lend)
+    stage.borrower.loan(lend.barcode, lend.reader, "MAIN")
 
 
 def _return(stage: Stage, lend: Lend) -> None:
@@ -68,6 +66,12 @@ def _come_home(stage: Stage, lend: Lend) -> None:
 def _everything_out(stage: Stage, lend: Lend) -> None:
     for act in (_send, _shelve, _borrow, _return):
         act(stage, lend)
+
+
+def _lose_an_answer(stage: Stage, _: Lend) -> None:
+    stage.sandbox.faults.add(
+        "reset", institution="uni-b", method="POST", path="/items", when="after"
+    )
 
 
 def _fail(stage: Stage, _: Lend) -> None:
@@ -84,7 +88,6 @@ def _tell_shelved(stage: Stage, lend: Lend) -> None:
 
 def _tell_loaned(stage: Stage, lend: Lend) -> None:
     stage.say(lend, {Resource.ITEM: ItemState.LOANED, Resource.LOAN: LoanState.ACTIVE})
-    _lend_at_lender(stage, lend)
 
 
 def _tell_returned(stage: Stage, lend: Lend) -> None:
@@ -97,7 +100,6 @@ STORIES = (
         "an ordinary lend between two Almas",
         1,
         (
-            Scene(HOUR, "nobody", "does anything yet", _nothing),
             Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
             Scene(DAY, "uni-b", "scans the book in: it goes to the hold shelf", _shelve),
             Scene(2 * DAY, "uni-b", "loans the book to its reader", _borrow),
@@ -110,7 +112,6 @@ STORIES = (
         "a lend that jumps: sent, shelved, loaned and returned between two looks",
         2,
         (
-            Scene(HOUR, "nobody", "does anything yet", _nothing),
             Scene(9 * DAY, "both", "send, shelve, loan and take back the book", _everything_out),
             Scene(DAY, "uni-a", "scans the book in: it is home", _come_home),
         ),
@@ -130,9 +131,10 @@ STORIES = (
     ),
     Story(
         "lend-4",
-        "a lend whose first read fails, and whose reader brings the book to the lender",
+        "a lost answer, a library out of order, and a reader who brings the book to the lender",
         3,
         (
+            Scene(5 * MINUTE, "nobody", "does anything; we ask what became of it", _nothing),
             Scene(HOUR, "uni-a", "answers every call with an error page", _fail),
             Scene(HOUR, "uni-a", "is well again", _recover),
             Scene(HOUR, "uni-a", "scans the book in and sends it", _send),
@@ -140,5 +142,6 @@ STORIES = (
             Scene(DAY, "uni-b", "loans the book to its reader", _borrow),
             Scene(9 * DAY, "uni-a", "scans the book in: the reader brought it here", _come_home),
         ),
+        before=_lose_an_answer,
     ),
 )

@@ -15,7 +15,8 @@ from reconciler import logs
 from reconciler.app import App
 from reconciler.cli.demo.clock import StageClock
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.status import DcbStatus, Resource, Role
+from reconciler.core.placing import marker
+from reconciler.core.status import Resource, Role
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.sandbox import Institution, Sandbox, Serving, sample_world, serve
@@ -29,15 +30,12 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Lend:
-    """One lend on the stage and the ids that staff need to act on it."""
+    """One lend on the stage and what staff need to act on it."""
 
     id: str
     title: str
     barcode: str
-    patron: str
-    """The virtual patron at the lender."""
-    reader: str | None = None
-    virtual_barcode: str | None = None
+    reader: str
 
 
 @dataclass
@@ -57,51 +55,38 @@ class Stage:
     def borrower(self) -> Institution:
         return self.sandbox[BORROWER]
 
-    def place(self, id: str, n: int, *, external_borrower: bool = False) -> Lend:
-        """A lend as another service would have placed it: holds, virtual patron, virtual item."""
-        barcode = f"A000{n}"
-        patron = self.lender.add_user(f"vp-{id}", "DCB", barcodes=[f"B000{n}"], names=("DCB", "V"))
-        book = self.lender.place_hold(patron.primary_id, barcode, "RES_OUT", comment=f"DCB {id}")
-        item = self.lender.items.get(book.item_pid)
-        bib = self.lender.bibs.get(book.mms_id)
-        if item is None or bib is None:
-            raise LookupError(barcode)
-        line: Line = {
+    async def submit(self, id: str, n: int, *, external_borrower: bool = False) -> Lend:
+        """A reader's request for a book of the lender, as a consortium's service submits it."""
+        (item,) = self.lender.items.find("barcode", f"A000{n}")
+        bib = self.lender.bibs.get(item.mms_id)
+        if bib is None:
+            raise LookupError(item.mms_id)
+        home, reader = (EXTERNAL, f"reader-c{n}") if external_borrower else (BORROWER, "reader-b1")
+        line = {
             "id": id,
-            "workflow": "RET-STD",
-            "status": DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
-            "supplier": {
+            "patron": {"host_lms": home, "user_id": reader},
+            "item": {
                 "host_lms": LENDER,
-                "user_id": patron.primary_id,
-                "request_id": book.request_id,
-                "mms_id": book.mms_id,
+                "mms_id": bib.mms_id,
                 "holding_id": item.holding_id,
                 "item_pid": item.pid,
-                "item_barcode": barcode,
+                "title": bib.title,
+                "author": bib.author,
             },
+            "pickup": {"host_lms": home, "library": "MAIN"},
         }
-        lend = Lend(id, bib.title, barcode, patron.primary_id)
-        if external_borrower:
-            line["borrower"] = {"host_lms": EXTERNAL}
-        else:
-            reader = f"reader-b{n}"
-            line["borrower"] = self._borrow(lend, reader)
-            lend = Lend(id, bib.title, barcode, patron.primary_id, reader, barcode)
-        self.app.desk.track([json.dumps(line).encode()], "demo")
-        return lend
+        report = await self.app.submit([json.dumps(line).encode()], "demo")
+        for bad in report.refused:
+            raise LookupError(f"{bad.field}: {bad.problem}")
+        return Lend(id, bib.title, item.barcode, reader)
 
-    def _borrow(self, lend: Lend, reader: str) -> Line:
-        virtual = self.borrower.add_book(lend.title, lend.barcode, "DCB", "DCBVIRTUAL")
-        hold = self.borrower.place_hold(reader, virtual.pid, "MAIN", comment=f"DCB {lend.id}")
-        return {
-            "host_lms": BORROWER,
-            "user_id": reader,
-            "request_id": hold.request_id,
-            "mms_id": virtual.mms_id,
-            "holding_id": virtual.holding_id,
-            "item_pid": virtual.pid,
-            "item_barcode": lend.barcode,
+    def left_of(self, lend: Lend) -> dict[str, dict[str, list[str]]]:
+        """What still stands in the Almas for a lend, by its marks."""
+        found = {
+            code: {**of.ours(marker(TransactionId(lend.id))), **of.ours(f"(DCB){lend.id}<")}
+            for code, of in ((LENDER, self.lender), (BORROWER, self.borrower))
         }
+        return {code: held for code, held in found.items() if held}
 
     async def look(self) -> None:
         """One cycle over everything, as `--once --all` does it."""
@@ -139,8 +124,14 @@ def _settings(base_url: str, folder: Path) -> Settings:
             "type": "alma",
             "base_url": base_url,
             "api_key": {"env": key},
+            "mode": "act",
             "settle": SETTLE,
             "calls_per_second": 200,
+            "sharing_library": "RES_OUT",
+            "virtual_library": "DCB",
+            "virtual_location": "DCBVIRTUAL",
+            "patron_groups": {"default": "DCB"},
+            "material_types": {"default": "BOOK"},
         }
 
     return Settings.model_validate(

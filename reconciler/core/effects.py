@@ -1,0 +1,189 @@
+"""Which effects belong to a step, when an effect is overtaken, and what is left to clear.
+
+Effects are *ensure* verbs (workflow.md §4): here it is decided that they are wanted, never how
+they are carried out. The ledger, not the workflow's name, says what there is to clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from reconciler.core.model import Effect, Intent, Policy, Transaction
+from reconciler.core.status import (
+    ENDED,
+    LIVE,
+    DcbStatus,
+    EffectKind,
+    LoanState,
+    Role,
+    ThingKind,
+    Workflow,
+    pickup_side,
+)
+
+ALL = frozenset(Workflow)
+Condition = Callable[[Transaction], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """An effect of a row, at the library of `role`, in these workflows (when it is an Alma)."""
+
+    kind: EffectKind
+    role: Role
+    workflows: frozenset[Workflow] = ALL
+    only_if: Condition | None = None
+
+
+def unplaced(role: Role) -> Condition:
+    """That nobody has placed this role's request yet."""
+
+    def condition(transaction: Transaction) -> bool:
+        leg = transaction.leg(role)
+        return leg is not None and leg.request_id is None
+
+    return condition
+
+
+def never_lent(transaction: Transaction) -> bool:
+    """That the lender's loan was never made: its hold would catch the book on its way home."""
+    supplier = transaction.supplier
+    made = any(
+        thing.kind is ThingKind.LOAN and thing.role is Role.SUPPLIER for thing in transaction.things
+    )
+    return supplier.request_id is not None and supplier.loan_seen_at is None and not made
+
+
+def loan_may_be_open(role: Role) -> Condition:
+    """That the leg's loan was last seen active, or stands in our ledger."""
+
+    def condition(transaction: Transaction) -> bool:
+        leg = transaction.leg(role)
+        if leg is None:
+            return False
+        ours = any(
+            thing.kind is ThingKind.LOAN and thing.role is role and thing.is_ours_to_clear
+            for thing in transaction.things
+        )
+        return ours or leg.loan.state == LoanState.ACTIVE
+
+    return condition
+
+
+def due_date_is_known(transaction: Transaction) -> bool:
+    """That the reader's due date is known, so that the lender's loan can follow it."""
+    reader = transaction.leg(pickup_side(transaction.workflow))
+    return reader is not None and reader.loan_due_at is not None
+
+
+def record_effects(
+    role: Role, hold: EffectKind, workflows: frozenset[Workflow]
+) -> tuple[EffectRow, ...]:
+    """A virtual bib, holding and item with a hold on it: what a book needs to be asked for."""
+    kinds = (
+        EffectKind.VIRTUAL_BIB,
+        EffectKind.VIRTUAL_HOLDING,
+        EffectKind.VIRTUAL_ITEM,
+        hold,
+    )
+    return tuple(EffectRow(kind, role, workflows, unplaced(role)) for kind in kinds)
+
+
+PLACE_AT_SUPPLIER = (
+    EffectRow(EffectKind.VIRTUAL_PATRON, Role.SUPPLIER, ALL - {Workflow.LOCAL}),
+    EffectRow(EffectKind.SUPPLIER_HOLD, Role.SUPPLIER),
+)
+"""What `submit` asks for."""
+
+_OF_RECORDS = frozenset({DcbStatus.CONFIRMED, DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY})
+
+STILL_NEEDED: dict[EffectKind, frozenset[DcbStatus]] = {
+    EffectKind.VIRTUAL_PATRON: frozenset(
+        {DcbStatus.RESOLVED, DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY}
+    ),
+    EffectKind.SUPPLIER_HOLD: frozenset({DcbStatus.RESOLVED}),
+    EffectKind.VIRTUAL_BIB: _OF_RECORDS,
+    EffectKind.VIRTUAL_HOLDING: _OF_RECORDS,
+    EffectKind.VIRTUAL_ITEM: _OF_RECORDS,
+    EffectKind.BORROWER_HOLD: frozenset({DcbStatus.CONFIRMED}),
+    EffectKind.PICKUP_HOLD: frozenset({DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY}),
+    EffectKind.VIRTUAL_ITEM_IN_TRANSIT: frozenset({DcbStatus.PICKUP_TRANSIT}),
+    EffectKind.SUPPLIER_LOAN: frozenset({DcbStatus.LOANED}),
+    EffectKind.BORROWER_LOAN: frozenset({DcbStatus.LOANED}),
+    EffectKind.RENEWED: frozenset({DcbStatus.LOANED}),
+    EffectKind.LOAN_CLOSED: frozenset({DcbStatus.RETURN_TRANSIT}) | ENDED,
+    EffectKind.HOLD_CANCELLED: LIVE,
+    EffectKind.VIRTUAL_ITEM_REMOVED: LIVE,
+    EffectKind.VIRTUAL_HOLDING_REMOVED: LIVE,
+    EffectKind.VIRTUAL_BIB_REMOVED: LIVE,
+    EffectKind.NOTIFY: frozenset(DcbStatus),
+}
+"""In which statuses an effect still makes sense; elsewhere the journey has overtaken it."""
+
+_CLEARED_BY: dict[ThingKind, EffectKind] = {
+    ThingKind.LOAN: EffectKind.LOAN_CLOSED,
+    ThingKind.HOLD: EffectKind.HOLD_CANCELLED,
+    ThingKind.ITEM: EffectKind.VIRTUAL_ITEM_REMOVED,
+    ThingKind.HOLDING: EffectKind.VIRTUAL_HOLDING_REMOVED,
+    ThingKind.BIB: EffectKind.VIRTUAL_BIB_REMOVED,
+}
+"""How each kind of thing is cleared; the order is the one Alma allows."""
+
+_ORDER = {kind: n for n, kind in enumerate(_CLEARED_BY)}
+
+
+def wanted(rows: Iterable[EffectRow], transaction: Transaction, policy: Policy) -> Iterator[Effect]:
+    """The effects of these rows for a transaction: at Almas only, and where they apply."""
+    for row in rows:
+        leg = transaction.leg(row.role)
+        if leg is None or transaction.workflow not in row.workflows:
+            continue
+        if policy.is_external(leg) and row.kind is not EffectKind.NOTIFY:
+            continue
+        if row.only_if is None or row.only_if(transaction):
+            yield Effect(row.kind, row.role, leg.host_lms)
+
+
+def overtaken(transaction: Transaction) -> tuple[Intent, ...]:
+    """The open intents that make no sense any more where the transaction stands now.
+
+    One whose end is not known is no intent to drop: what it made has to be found first.
+    """
+    return tuple(
+        intent
+        for intent in transaction.intents
+        if transaction.status not in STILL_NEEDED[intent.kind] and not intent.may_have_happened
+    )
+
+
+def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> tuple[Effect, ...]:
+    """For each thing of ours that is still there once the journey has ended: its removal.
+
+    Loans first, then holds, items, holdings, bibs; not twice for one thing, nor where an effect
+    that is `planned` or under way sees to it. A book that is away keeps its records, so nothing is
+    cleared before the end.
+    """
+    if transaction.status not in ENDED:
+        return ()
+    seen_to: tuple[Intent | Effect, ...] = (*transaction.intents, *planned)
+    under_way = {(each.kind, each.role, each.thing_id) for each in seen_to}
+    things = sorted(
+        (thing for thing in transaction.things if thing.is_ours_to_clear),
+        key=lambda thing: _ORDER[thing.kind],
+    )
+    removals = (
+        Effect(_CLEARED_BY[thing.kind], thing.role, thing.host_lms, thing.id) for thing in things
+    )
+    return tuple(
+        removal
+        for removal in removals
+        if not {(removal.kind, removal.role, id) for id in (removal.thing_id, "")} & under_way
+    )
+
+
+def is_cleared(transaction: Transaction) -> bool:
+    """Whether the ledger shows nothing of ours that is still there, and nothing is under way."""
+    return not any(thing.is_ours_to_clear for thing in transaction.things) and not any(
+        intent.is_open and intent.kind is not EffectKind.NOTIFY for intent in transaction.intents
+    )

@@ -1,0 +1,179 @@
+"""What a caller gives us to place a request with, which workflow follows, and where pickups are.
+
+Source: interface.md §4.2, workflow.md §3 ("Choice of workflow") and its rows 1, 3, 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from dataclasses import dataclass
+
+from reconciler.core.model import (
+    Barcode,
+    DeskCode,
+    HoldingId,
+    HostLmsCode,
+    ItemPid,
+    LibraryCode,
+    MmsId,
+    TransactionId,
+    UserId,
+)
+from reconciler.core.status import Role, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Patron:
+    """The reader. `names` are kept only for a library that shows names."""
+
+    host_lms: HostLmsCode
+    agency: str
+    user_id: UserId
+    barcodes: tuple[Barcode, ...] = ()
+    names: tuple[str, ...] = ()
+    patron_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedItem:
+    """The lender's copy that is asked for."""
+
+    host_lms: HostLmsCode
+    agency: str
+    mms_id: MmsId
+    holding_id: HoldingId
+    item_pid: ItemPid
+    barcode: Barcode | None = None
+    title: str | None = None
+    author: str | None = None
+    item_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PickupPlace:
+    """Where the reader collects the book: a library of `host_lms`, optionally a desk of it."""
+
+    host_lms: HostLmsCode
+    agency: str
+    library: LibraryCode
+    circ_desk: DeskCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """All that is needed to place a request; forgotten once the book has left."""
+
+    patron: Patron
+    item: WantedItem
+    pickup: PickupPlace
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryConfig:
+    """How one Alma is set up for consortial lending (interface.md §3)."""
+
+    sharing_library: LibraryCode | None
+    sharing_circ_desk: DeskCode | None
+    circ_desk: DeskCode
+    cancellation_reason: str
+    no_renew_item_policy: str | None
+    virtual_library: LibraryCode | None
+    virtual_location: str | None
+    transit_library: LibraryCode | None
+    item_policy: str | None
+    patron_groups: dict[str, str]
+    material_types: dict[str, str]
+    identifier_type: str
+    barcode_prefix: str
+    show_names: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something cannot be placed: a stable code and a sentence."""
+
+    code: str
+    sentence: str
+
+
+def choose_workflow(placing: Placing) -> Workflow | Refusal:
+    """By the three agencies, each in its library system; vendors are never compared."""
+    lender = (placing.item.host_lms, placing.item.agency)
+    reader = (placing.patron.host_lms, placing.patron.agency)
+    pickup = (placing.pickup.host_lms, placing.pickup.agency)
+    if lender == reader == pickup:
+        return Workflow.LOCAL
+    if lender == reader:
+        return Refusal(
+            "own_item_elsewhere",
+            f"the reader's own library {placing.patron.agency} owns the item: it cannot be lent "
+            f"to itself for pickup at {placing.pickup.agency}",
+        )
+    if lender[0] == reader[0]:
+        return Refusal(
+            "shared_institution",
+            f"lender and reader share the system {lender[0]}: the item's barcode exists there "
+            "already; use that system's own requests",
+        )
+    if lender == pickup:
+        return Workflow.EXPEDITED
+    if reader == pickup:
+        return Workflow.STANDARD
+    if pickup[0] in (lender[0], reader[0]):
+        return Refusal(
+            "shared_institution",
+            f"the pickup agency {placing.pickup.agency} shares the system {pickup[0]} with "
+            "another party of this lend; choose that party's own pickup library",
+        )
+    return Workflow.PICKUP_ANYWHERE
+
+
+def hold_pickup(
+    role: Role, workflow: Workflow, placing: Placing, config: LibraryConfig
+) -> tuple[LibraryCode, DeskCode | None] | None:
+    """The pickup library (and desk) of a role's hold in its own Alma; None if not configured.
+
+    A lender's hold is picked up "outside": at the sharing library, where no desk ever scans, so
+    that Alma sends the book instead of shelving it. A real pickup code is valid only in the
+    institution that it belongs to.
+    """
+    chosen = (placing.pickup.library, placing.pickup.circ_desk)
+    outside = (config.sharing_library, config.sharing_circ_desk)
+    if role is Role.SUPPLIER:
+        library, desk = chosen if workflow in (Workflow.EXPEDITED, Workflow.LOCAL) else outside
+    elif role is Role.PICKUP or workflow is Workflow.STANDARD:
+        library, desk = chosen
+    elif workflow is Workflow.PICKUP_ANYWHERE:
+        library, desk = outside
+    else:
+        library, desk = config.virtual_library, None
+    return (library, desk) if library else None
+
+
+def virtual_patron_id(patron: Patron) -> str:
+    """One identifier for this reader, the same in every lend, unique in any institution.
+
+    Derived from agency and patron id, so that a second creation is refused by Alma itself; it
+    does not tell who the reader is.
+    """
+    digest = hashlib.blake2b(
+        f"{patron.agency}\x00{patron.user_id}".encode(), digest_size=10
+    ).digest()
+    return f"DCB-{b32encode(digest).decode()}"
+
+
+def marker(id: TransactionId) -> str:
+    """What a hold's comment and an item's note carry, so that a lost answer is found again."""
+    return f"[DCB:{id}]"
+
+
+def system_number(id: TransactionId) -> str:
+    """What a virtual bib's 035 carries."""
+    return f"(DCB){id}"
+
+
+def mapped(table: dict[str, str], word: str | None) -> str | None:
+    """A consortium's type as this Alma's code; the default for types without one of their own."""
+    return table.get(word or "default", table.get("default"))

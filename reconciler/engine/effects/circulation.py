@@ -1,0 +1,208 @@
+"""Loans and scans: the lender's loan, the virtual item's way, a loan closed, a date carried over.
+
+The lender's real item is never scanned by us: only a book that stands there may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from reconciler.core.mapping import Subject
+from reconciler.core.model import ItemSight, LoanSight
+from reconciler.core.ours import is_our_user, our_loan
+from reconciler.core.parking import ParkReason
+from reconciler.core.status import ItemState, LoanState, Role, ThingKind, pickup_side
+from reconciler.core.view import LIVE_REQUEST
+from reconciler.engine.effects.records import is_marked
+from reconciler.engine.effects.work import (
+    Blocked,
+    Made,
+    Missing,
+    Moot,
+    PlainVerb,
+    Sight,
+    Work,
+    blocked_by,
+    gone,
+    is_absent,
+    needs_a_person,
+    not_configured,
+)
+from reconciler.errors import AlmaFailure
+from reconciler.ports import ItemKey, NewLoan
+
+SAME_DUE_DATE = timedelta(minutes=1)
+
+
+def _is_ours_to_move(work: Work, item: ItemSight) -> bool:
+    """Whether an item is a virtual one of ours: by its mark, or declared by who tracked it."""
+    thing = work.known(ThingKind.ITEM, item_pid=work.leg.item_pid)
+    return is_marked(work, item) or (thing is not None and thing.owned and thing.trusted)
+
+
+async def _item(work: Work, key: ItemKey) -> ItemSight:
+    return await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
+
+
+class EnsureInTransit(PlainVerb):
+    """The virtual item in transit: a scan where its hold is not picked up sends it there."""
+
+    async def look(self, work: Work) -> Sight:
+        leg = work.leg
+        library = work.config.transit_library
+        if library is None:
+            return not_configured("transit_library or virtual_library")
+        item = await _item(work, work.item_key())
+        if item.state is ItemState.TRANSIT:
+            return Made(note="the virtual item is in transit")
+        if item.state in (ItemState.ON_HOLD_SHELF, ItemState.LOANED):
+            return Moot("the book has arrived already")
+        if not _is_ours_to_move(work, item):
+            return Moot("the item does not carry our mark: it is not ours to move")
+        if leg.user_id is None or leg.request_id is None:
+            return Moot("the virtual item has no hold")
+        hold = await work.alma.request(leg.user_id, leg.request_id)
+        if hold.state not in LIVE_REQUEST:
+            return Moot("the hold on the virtual item has ended")
+        if hold.pickup_library is None:
+            return Made(note="not scanned: Alma does not tell where the hold is picked up")
+        if hold.pickup_library == library:
+            return Made(
+                note=f"not scanned: {library} is also the pickup library and would shelve the item"
+            )
+        return Missing(library)
+
+    async def act(self, work: Work, found: Any) -> Made | Blocked | None:
+        item = await work.alma.scan_in(work.item_key(), found, work.config.circ_desk)
+        if item.state is ItemState.ON_HOLD_SHELF:
+            return needs_a_person(
+                ParkReason.SHELVED_BY_SCAN, f"a scan at {found} put the virtual item on the shelf"
+            )
+        return None
+
+
+class EnsureLoan(PlainVerb):
+    """A loan of this leg's item to this leg's user, at the item's own library."""
+
+    async def look(self, work: Work) -> Sight:
+        leg = work.leg
+        if leg.user_id is None:
+            return needs_a_person(ParkReason.MISSING_PLACING_DATA, "the user is not known")
+        key = work.item_key()
+        active = await work.alma.item_loans(
+            key.mms_id, key.holding_id, key.item_pid, completed=False
+        )
+        ours = our_loan(work.transaction, leg, active)
+        if ours is not None:
+            return self._taken(work, ours)
+        if any(not is_our_user(leg, loan.user_id) for loan in active):
+            return needs_a_person(
+                ParkReason.ON_LOAN_TO_OTHER, "the item is on loan to somebody else"
+            )
+        completed = await work.alma.item_loans(
+            key.mms_id, key.holding_id, key.item_pid, completed=True
+        )
+        if leg.request_placed_at and our_loan(work.transaction, leg, completed) is not None:
+            return Moot("the loan was made and is over already")
+        return Missing(await _item(work, key))
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        leg, item = work.leg, found
+        if leg.user_id is None or item.library is None:
+            raise LookupError("a loan without its user or the item's library")
+        made = await work.alma.create_loan(
+            NewLoan(
+                user_id=leg.user_id,
+                item_pid=work.item_key().item_pid,
+                library=item.library,
+                circ_desk=work.config.circ_desk,
+                request_id=leg.request_id,
+            )
+        )
+        return self._taken(work, made) if made.loan_id else None
+
+    def _taken(self, work: Work, loan: LoanSight) -> Made:
+        leg = work.leg
+        thing = work.new_thing(
+            ThingKind.LOAN, user_id=leg.user_id, item_pid=leg.item_pid, loan_id=loan.loan_id
+        )
+        taken = replace(
+            leg,
+            loan_id=loan.loan_id,
+            loan_seen_at=leg.loan_seen_at or work.now,
+            loan_due_at=loan.due_at or leg.loan_due_at,
+        )
+        return Made((thing,), taken, f"loan {loan.loan_id}")
+
+
+class EnsureDueDate(PlainVerb):
+    """The lender's loan runs as long as the reader's."""
+
+    async def look(self, work: Work) -> Sight:
+        leg = work.leg
+        reader = work.transaction.leg(pickup_side(work.transaction.workflow))
+        wanted = reader.loan_due_at if reader else None
+        if wanted is None or wanted <= work.now:
+            return Moot("the reader's due date is not known or has passed")
+        if leg.user_id is None or leg.loan_id is None:
+            return Moot("there is no lender's loan whose date could be set")
+        loan = await work.alma.loan(leg.user_id, leg.loan_id)
+        if loan.state is not LoanState.ACTIVE:
+            return Moot("the lender's loan is over")
+        if loan.due_at is not None and loan.due_at >= wanted - SAME_DUE_DATE:
+            taken = replace(leg, loan_due_at=loan.due_at)
+            return Made(leg=taken, note=f"due {loan.due_at.date().isoformat()}")
+        return Missing(wanted)
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        leg = work.leg
+        if leg.user_id is None or leg.loan_id is None:
+            raise LookupError("a due date without its loan")
+        await work.alma.set_due_date(leg.user_id, leg.loan_id, found)
+        return None
+
+
+class EnsureLoanClosed(PlainVerb):
+    """A loan that is over: a virtual item's by a scan, the lender's by the lender's own staff."""
+
+    async def look(self, work: Work) -> Sight:
+        leg, thing = work.leg, work.thing or work.known(ThingKind.LOAN)
+        loan_id = (thing.loan_id if thing else None) or leg.loan_id
+        user_id = (thing.user_id if thing else None) or leg.user_id
+        if loan_id is None or user_id is None:
+            return Made(gone(thing), note="no loan")
+        try:
+            loan = await work.alma.loan(user_id, loan_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.LOAN):
+                return Made(gone(thing), note=f"loan {loan_id} over")
+            raise
+        if loan.state is LoanState.COMPLETE:
+            return Made(gone(thing), note=f"loan {loan_id} over")
+        if work.intent.role is Role.SUPPLIER:
+            return Blocked("lender_loan_open", "the lender's loan is still open")
+        key = work.item_key() if not thing else _key_of_leg(work)
+        item = await _item(work, key)
+        if not _is_ours_to_move(work, item):
+            return Moot("the item does not carry our mark: its loan is not ours to close")
+        library = work.config.transit_library
+        if library is None:
+            return not_configured("transit_library or virtual_library")
+        return Missing((key, library))
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        key, library = found
+        await work.alma.scan_in(key, library, work.config.circ_desk)
+        return None
+
+    async def refused(self, _work: Work, failure: AlmaFailure) -> Sight:
+        return needs_a_person(ParkReason.LOAN_NOT_CLOSED, blocked_by(failure).sentence)
+
+
+def _key_of_leg(work: Work) -> ItemKey:
+    leg = work.leg
+    if not (leg.mms_id and leg.holding_id and leg.item_pid):
+        raise LookupError("an item without its ids")
+    return ItemKey(leg.mms_id, leg.holding_id, leg.item_pid)

@@ -1,0 +1,137 @@
+"""What became of an attempt, as the intent, the ledger and the history will show it.
+
+Pure: an intent and a result in, the next state of the intent out. The rules of workflow.md §4
+stand here: only a 429 and a failed connect prove that nothing happened; what is ambiguous is
+looked at after `settle`; a second ambiguity parks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reconciler.core.model import Intent, Leg, Thing
+from reconciler.core.parking import ParkReason
+from reconciler.core.refusals import MAY_HAVE_HAPPENED
+from reconciler.core.status import IntentState
+from reconciler.engine.effects.work import Blocked, Made, Moot
+from reconciler.errors import AlmaFailure, FailureKind
+
+SOON = timedelta(seconds=30)
+FIRST_RETRY = timedelta(minutes=15)
+LONGEST_RETRY = timedelta(hours=12)
+MOST_AMBIGUITIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one step of an intent ended; `park` is set when a person has to act."""
+
+    intent: Intent
+    told: str
+    code: str | None = None
+    park: ParkReason | None = None
+    undo: bool = False
+    things: tuple[Thing, ...] = ()
+    leg: Leg | None = None
+    is_news: bool = True
+    """Whether the history gets a row: the same refusal again is none."""
+
+
+def done(intent: Intent, made: Made) -> Ending:
+    ended = replace(
+        intent,
+        state=IntentState.DONE,
+        next_attempt_at=None,
+        last_error=None,
+        last_code=None,
+        tracking_id=None,
+    )
+    return Ending(ended, made.note or "done", things=made.things, leg=made.leg)
+
+
+def moot(intent: Intent, sight: Moot) -> Ending:
+    ended = replace(intent, state=IntentState.WITHDRAWN, next_attempt_at=None)
+    return Ending(ended, f"not done: {sight.why}")
+
+
+def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure | None) -> Ending:
+    """Refused for a reason that time can cure: slowly again. Else: parked."""
+    before = (intent.state, intent.last_code)
+    told = f"{sight.code}: {sight.sentence}"
+    intent = replace(
+        intent,
+        last_error=told,
+        last_code=sight.code,
+        tracking_id=failure.tracking_id if failure else None,
+    )
+    if sight.park is not None:
+        parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None)
+        return Ending(parked, told, sight.code, park=sight.park, undo=sight.undo)
+    wait = min(FIRST_RETRY * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
+    refused = replace(
+        intent,
+        state=IntentState.REFUSED,
+        refusals=intent.refusals + 1,
+        next_attempt_at=now + wait,
+    )
+    is_news = before != (IntentState.REFUSED, sight.code)
+    return Ending(refused, told, sight.code, is_news=is_news)
+
+
+def unreadable(intent: Intent, failure: AlmaFailure, now: datetime) -> Ending:
+    """The world could not be looked at: nothing was sent, nothing is concluded."""
+    later = replace(
+        _with_failure(intent, failure),
+        next_attempt_at=now + SOON * 2 ** min(intent.refusals, 6),
+        refusals=intent.refusals + 1,
+    )
+    return Ending(later, str(failure), failure.code, is_news=False)
+
+
+def failed(intent: Intent, failure: AlmaFailure, now: datetime, settle: timedelta) -> Ending:
+    """The write did not answer as promised: nothing happened, or nobody knows."""
+    told = str(failure)
+    intent = _with_failure(intent, failure)
+    if failure.nothing_happened or failure.kind is FailureKind.CREDENTIALS:
+        wait = FIRST_RETRY if failure.kind is not FailureKind.UNREACHABLE else SOON
+        wait = SOON if failure.kind is FailureKind.THROTTLED else wait
+        again = replace(intent, state=IntentState.PLANNED, next_attempt_at=now + wait)
+        return Ending(again, f"nothing was done: {told}", failure.code, is_news=False)
+    return ambiguous(intent, told, now, settle)
+
+
+def _with_failure(intent: Intent, failure: AlmaFailure) -> Intent:
+    return replace(
+        intent,
+        last_error=str(failure),
+        last_code=failure.code,
+        tracking_id=failure.tracking_id,
+    )
+
+
+def ambiguous(intent: Intent, told: str, now: datetime, settle: timedelta) -> Ending:
+    """It may have happened. Alma is asked after `settle`, when its reads have caught up."""
+    waiting = replace(
+        intent,
+        state=IntentState.AMBIGUOUS,
+        ambiguities=intent.ambiguities + 1,
+        next_attempt_at=now + settle,
+        last_error=told,
+    )
+    return Ending(waiting, f"may have been done, to be looked at after {settle}: {told}")
+
+
+def still_missing(intent: Intent) -> Ending | None:
+    """A second ambiguity whose effect cannot be found is a person's to settle."""
+    if intent.may_have_happened and intent.ambiguities >= MOST_AMBIGUITIES:
+        told = "sent twice without a clear answer, and not to be found"
+        parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None, last_error=told)
+        reason = ParkReason.AMBIGUOUS_TWICE
+        return Ending(parked, told, reason, park=reason)
+    return None
+
+
+def is_refusal(failure: AlmaFailure) -> bool:
+    """Whether Alma itself said no, so that nothing happened."""
+    return failure.kind is FailureKind.REFUSED and failure.code not in MAY_HAVE_HAPPENED

@@ -1,0 +1,145 @@
+"""Holds: placed on one copy with our mark in the comment, found again by it, ended for good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.mapping import Subject
+from reconciler.core.model import DeskCode, LibraryCode, RequestSight
+from reconciler.core.parking import ParkReason
+from reconciler.core.placing import hold_pickup
+from reconciler.core.status import ThingKind
+from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST
+from reconciler.engine.effects.work import (
+    Made,
+    Missing,
+    Moot,
+    PlainVerb,
+    Sight,
+    Work,
+    blocked_by,
+    gone,
+    is_absent,
+    needs_a_person,
+    not_configured,
+)
+from reconciler.errors import AlmaFailure
+from reconciler.ports import NewHold
+
+
+class EnsureHold(PlainVerb):
+    """A role's hold for its user on its item; the pickup place follows from role and workflow."""
+
+    async def look(self, work: Work) -> Sight:
+        leg = work.leg
+        if leg.user_id is None or leg.item_pid is None or work.placing is None:
+            return needs_a_person(
+                ParkReason.MISSING_PLACING_DATA, "user, item or pickup is not known"
+            )
+        place = self._place(work)
+        if place is None:
+            return not_configured("sharing_library")
+        holds = [
+            await self._whole(work, hold)
+            for hold in await work.alma.user_holds(leg.user_id)
+            if hold.item_pid in (None, leg.item_pid)
+        ]
+        ours = [hold for hold in holds if work.marker in (hold.comment or "")]
+        if ours:
+            return self._taken(work, ours[0])
+        if any(hold.item_pid == leg.item_pid for hold in holds):
+            return needs_a_person(
+                ParkReason.HOLD_NOT_OURS, "the user has a hold on this item that is not ours"
+            )
+        return Missing(place)
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        leg, (library, desk) = work.leg, found
+        if leg.user_id is None or leg.item_pid is None:
+            raise LookupError("a hold without its ids")
+        note = work.placing.note if work.placing else None
+        comment = f"{note} {work.marker}" if note else work.marker
+        made = await work.alma.place_hold(
+            NewHold(leg.user_id, leg.item_pid, library, desk, comment)
+        )
+        return self._taken(work, made) if made.request_id else None
+
+    async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
+        if failure.code != "401129":
+            return blocked_by(failure)
+        return blocked_by(failure, await self._why_no_item(work))
+
+    async def _whole(self, work: Work, hold: RequestSight) -> RequestSight:
+        """The hold with its comment, which a list does not always show."""
+        if hold.comment is not None or hold.request_id is None or work.leg.user_id is None:
+            return hold
+        return await work.alma.request(work.leg.user_id, hold.request_id)
+
+    def _place(self, work: Work) -> tuple[LibraryCode, DeskCode | None] | None:
+        if work.placing is None:
+            return None
+        return hold_pickup(work.intent.role, work.transaction.workflow, work.placing, work.config)
+
+    def _taken(self, work: Work, hold: RequestSight) -> Made:
+        leg = work.leg
+        thing = work.new_thing(ThingKind.HOLD, user_id=leg.user_id, request_id=hold.request_id)
+        taken = replace(
+            leg,
+            request_id=hold.request_id,
+            request_placed_at=hold.placed_at or leg.request_placed_at,
+        )
+        return Made((thing,), taken, f"hold {hold.request_id}")
+
+    async def _why_no_item(self, work: Work) -> str:
+        """401129 names nothing: say of what, for whom, to where, and what Alma offers."""
+        leg, place = work.leg, self._place(work)
+        told = f" (item {leg.item_pid}, pickup {place[0] if place else '?'}"
+        try:
+            if leg.user_id and leg.mms_id and leg.holding_id and leg.item_pid:
+                user = await work.alma.user(leg.user_id)
+                offered = await work.alma.request_options(
+                    leg.mms_id, leg.holding_id, leg.item_pid, leg.user_id
+                )
+                told += f", user group {user.group}"
+                if "HOLD" in offered:
+                    told += "; a hold is offered, so the pickup library is what is refused: a "
+                    told += "resource sharing library cannot be one"
+                else:
+                    told += "; no hold is offered to this group: its terms of use forbid it"
+        except AlmaFailure:
+            told += "; what is offered could not be asked"
+        return f"{told})"
+
+
+class EnsureHoldCancelled(PlainVerb):
+    """A hold of ours ended and read back; one that is already gone is a success."""
+
+    async def look(self, work: Work) -> Sight:
+        thing = work.thing or work.known(ThingKind.HOLD, request_id=work.leg.request_id)
+        if thing is None or not thing.owned:
+            return Moot("the hold was placed by somebody else: it is not ours to end")
+        if thing.user_id is None or thing.request_id is None:
+            return Made(gone(thing), note="no hold")
+        try:
+            hold = await work.alma.request(thing.user_id, thing.request_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.REQUEST) or is_absent(failure, Subject.USER):
+                return Made(gone(thing), note=f"hold {thing.request_id} ended")
+            raise
+        if hold.state in ENDED_REQUEST:
+            return Made(gone(thing), note=f"hold {thing.request_id} ended")
+        if hold.state in LIVE_REQUEST:
+            return Missing(thing)
+        return needs_a_person(ParkReason.UNKNOWN_WORD, f"the hold is {hold.raw}")
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        reason = work.config.cancellation_reason
+        await work.alma.cancel_hold(found.user_id, found.request_id, reason)
+        return None
+
+    async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
+        if is_absent(failure, Subject.REQUEST):
+            thing = work.thing or work.known(ThingKind.HOLD, request_id=work.leg.request_id)
+            return Made(gone(thing), note="the hold was gone already")
+        return blocked_by(failure)

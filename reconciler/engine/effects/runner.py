@@ -1,0 +1,322 @@
+"""Carries intents out, one after the other for each library: look, act, confirm, record.
+
+An intent is recorded as sent before its first byte goes out. Every step is a settlement under the
+claim's fence, so that a process that lost its claim writes nothing and sends nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from reconciler.core.effects import STILL_NEEDED
+from reconciler.core.model import (
+    HistoryEntry,
+    HostLmsCode,
+    Intent,
+    Parked,
+    Policy,
+    Transaction,
+)
+from reconciler.core.placing import LibraryConfig
+from reconciler.core.refusals import ALREADY_THERE
+from reconciler.core.status import (
+    EffectKind,
+    HistoryKind,
+    IntentState,
+    Role,
+    ThingKind,
+    ThingState,
+)
+from reconciler.engine.effects import ending
+from reconciler.engine.effects.ending import Ending
+from reconciler.engine.effects.verbs import VERBS
+from reconciler.engine.effects.work import Blocked, Made, Missing, Moot, Sight, Work
+from reconciler.engine.settling import ACTOR, Settler
+from reconciler.engine.storage import Storage
+from reconciler.errors import AlmaFailure
+from reconciler.ports import AlmaWriter, Claim, Clock, Settlement, Store
+
+STEPS_AT_ONCE = 60
+"""More steps than any transaction has effects; a guard against one that never ends."""
+
+
+@dataclass(slots=True)
+class EffectTally:
+    done: int = 0
+    failed: int = 0
+    ambiguous: int = 0
+
+    def count(self, state: IntentState) -> None:
+        if state is IntentState.DONE:
+            self.done += 1
+        elif state is IntentState.AMBIGUOUS:
+            self.ambiguous += 1
+        elif state is not IntentState.WITHDRAWN:
+            self.failed += 1
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRunner:
+    writers: Callable[[HostLmsCode], AlmaWriter]
+    configs: Mapping[HostLmsCode, LibraryConfig]
+    policy: Policy
+    store: Store
+    storage: Storage
+    settler: Settler
+    clock: Clock
+    new_id: Callable[[], str]
+    lease: timedelta
+    """Longer than any write may take: a claim outlives the call that it covers."""
+    longest_write: timedelta
+    """How long a library may still be at work on a call whose caller has died."""
+
+    tally: EffectTally = field(default_factory=EffectTally)
+
+    def has_work(self, transaction: Transaction, now: datetime, *, force: bool = False) -> bool:
+        """Whether an effect of this transaction is to be carried out now."""
+        return next(self._due(transaction, now, force=force), None) is not None
+
+    async def carry_out(self, claim: Claim, *, force: bool = False) -> Transaction:
+        """Every effect that is due, until none is; then give the claim back.
+
+        The transaction as this leaves it, as far as it is known.
+
+        When something was done the transaction is due again at once: what was done is evidence.
+        `force` tries also what was refused and waits for a later time, once; an ambiguous effect
+        waits for its settle time in any case.
+        """
+        progress = False
+        tried: set[str] = set()
+        for _ in range(STEPS_AT_ONCE):
+            now = self.clock.now()
+            due = (
+                intent
+                for intent in self._due(claim.transaction, now, force=force)
+                if intent.id not in tried
+            )
+            intent = next(due, None)
+            if intent is None:
+                break
+            tried.add(intent.id)
+            moved, next_claim = await self._step(claim, intent)
+            if next_claim is None:
+                logger.warning("claim lost while carrying out an effect")
+                return claim.transaction
+            claim, progress = next_claim, progress or moved
+        await self._give_back(claim, again=progress)
+        return claim.transaction
+
+    def _due(self, transaction: Transaction, now: datetime, *, force: bool) -> Iterator[Intent]:
+        """The first open intent at each library, if its time has come; none while parked."""
+        if transaction.parked or transaction.paused:
+            return
+        seen: set[tuple[Role, str]] = set()
+        for intent in transaction.intents:
+            place = (intent.role, intent.host_lms)
+            if not intent.is_open or place in seen or not self._acts(intent):
+                continue
+            seen.add(place)
+            waits = intent.next_attempt_at is not None and intent.next_attempt_at > now
+            if not waits or (force and not intent.may_have_happened):
+                yield intent
+
+    def _acts(self, intent: Intent) -> bool:
+        host = self.policy.hosts.get(intent.host_lms)
+        return host is not None and host.acts and intent.kind in VERBS
+
+    async def _step(self, claim: Claim, intent: Intent) -> tuple[bool, Claim | None]:
+        """One intent from where it stands to its next state; whether that is progress."""
+        now = self.clock.now()
+        settle = self.policy.hosts[intent.host_lms].settle
+        intent = _after_a_crash(intent, self.longest_write + settle)
+        if intent.may_have_happened and (intent.next_attempt_at or now) > now:
+            return False, await self._record(claim, Ending(intent, "", is_news=False))
+        work = await self._work(claim, intent, now)
+        with logger.contextualize(effect=intent.kind, role=intent.role, host_lms=intent.host_lms):
+            end, claim_after = await self._attempt(claim, work)
+        if claim_after is None:
+            return False, None
+        self.tally.count(end.intent.state)
+        recorded = await self._record(claim_after, end)
+        return end.intent.state in (IntentState.DONE, IntentState.WITHDRAWN), recorded
+
+    async def _attempt(self, claim: Claim, work: Work) -> tuple[Ending, Claim | None]:
+        """Look; where that proves it missing, record that it is sent, and send it."""
+        intent, now = work.intent, work.now
+        try:
+            sight = await VERBS[intent.kind].look(work)
+        except AlmaFailure as failure:
+            return ending.unreadable(intent, failure, now), claim
+        if not isinstance(sight, Missing):
+            return self._ended(intent, sight, now), claim
+        if work.transaction.status not in STILL_NEEDED[intent.kind]:
+            return ending.moot(intent, Moot("the journey has overtaken it")), claim
+        stuck = ending.still_missing(intent)
+        if stuck is not None:
+            return stuck, claim
+        sent = replace(
+            intent,
+            state=IntentState.SENT,
+            attempts=intent.attempts + 1,
+            sent_at=now,
+            next_attempt_at=None,
+        )
+        marked = await self._record(claim, Ending(sent, "", is_news=False))
+        if marked is None:
+            return Ending(sent, ""), None
+        return await self._send(replace(work, intent=sent), sight), marked
+
+    async def _send(self, work: Work, missing: Missing) -> Ending:
+        """The write, and what its answer proves."""
+        intent, verb = work.intent, VERBS[work.intent.kind]
+        settle = self.policy.hosts[intent.host_lms].settle
+        try:
+            made = await verb.act(work, missing.found)
+        except AlmaFailure as failure:
+            now = self.clock.now()
+            if not ending.is_refusal(failure):
+                return ending.failed(intent, failure, now, settle)
+            return await self._refused(work, failure)
+        if made is not None:
+            return self._ended(intent, made, self.clock.now())
+        return await self._confirmed(work)
+
+    async def _confirmed(self, work: Work) -> Ending:
+        """Look again after a write whose answer is no proof."""
+        intent, now = work.intent, self.clock.now()
+        settle = self.policy.hosts[intent.host_lms].settle
+        try:
+            sight = await VERBS[intent.kind].look(work)
+        except AlmaFailure as failure:
+            return ending.ambiguous(intent, f"done, not confirmed: {failure}", now, settle)
+        if isinstance(sight, Missing):
+            return ending.ambiguous(intent, "done, but Alma does not show it yet", now, settle)
+        return self._ended(intent, sight, now)
+
+    async def _refused(self, work: Work, failure: AlmaFailure) -> Ending:
+        """Alma said no. "Already there" is looked at: ours is adopted, another's is a conflict."""
+        intent, verb = work.intent, VERBS[work.intent.kind]
+        settle = self.policy.hosts[intent.host_lms].settle
+        try:
+            if failure.code in ALREADY_THERE:
+                sight = await verb.look(work)
+                if not isinstance(sight, Missing):
+                    return self._ended(intent, sight, self.clock.now(), failure)
+                if not intent.ambiguities:
+                    return ending.ambiguous(intent, str(failure), self.clock.now(), settle)
+            sight = await verb.refused(work, failure)
+        except AlmaFailure as unread:
+            return ending.ambiguous(intent, str(unread), self.clock.now(), settle)
+        return self._ended(intent, sight, self.clock.now(), failure)
+
+    def _ended(
+        self, intent: Intent, sight: Sight, now: datetime, failure: AlmaFailure | None = None
+    ) -> Ending:
+        if isinstance(sight, Made):
+            return ending.done(intent, sight)
+        if isinstance(sight, Blocked):
+            return ending.blocked(intent, sight, now, failure)
+        if isinstance(sight, Moot):
+            return ending.moot(intent, sight)
+        raise AssertionError("what is missing has not ended")
+
+    # --- recording -----------------------------------------------------------
+
+    async def _record(self, claim: Claim, end: Ending) -> Claim | None:
+        """Write a step's end under the claim; the claim as it stands now, None if it was lost."""
+        now = self.clock.now()
+        before, intent = claim.transaction, end.intent
+        after = before if end.leg is None else before.with_legs({end.leg.role: end.leg})
+        if end.park:
+            detail = f"{intent.kind} at {intent.host_lms}: {end.told}"
+            after = replace(after, parked=Parked(end.park, detail, now))
+        history = _history(intent, end, now)
+        undo = self._undo(before, intent, len(history)) if end.undo else ()
+        settlement = Settlement(
+            claim,
+            after,
+            history,
+            planned=undo,
+            changed=(intent,),
+            things=end.things,
+            keep_until=now + self.lease,
+        )
+        if not await self.settler.settle(settlement):
+            return None
+        stored = await self.storage.run(self.store.get, before.id)
+        return replace(claim, transaction=stored)
+
+    def _undo(self, transaction: Transaction, intent: Intent, rows: int) -> tuple[Intent, ...]:
+        """Remove the records that were half made for an item that cannot be."""
+        removal = {
+            ThingKind.HOLDING: EffectKind.VIRTUAL_HOLDING_REMOVED,
+            ThingKind.BIB: EffectKind.VIRTUAL_BIB_REMOVED,
+        }
+        return tuple(
+            Intent(
+                self.new_id(),
+                effect,
+                intent.role,
+                intent.host_lms,
+                IntentState.PLANNED,
+                asked_by=rows - 1,
+                thing_id=thing.id,
+            )
+            for kind, effect in removal.items()
+            for thing in transaction.things
+            if thing.kind is kind
+            and thing.role is intent.role
+            and thing.state is ThingState.PRESENT
+            and thing.owned
+        )
+
+    async def _give_back(self, claim: Claim, *, again: bool) -> None:
+        now = self.clock.now()
+        before = claim.transaction
+        due = [
+            intent.next_attempt_at
+            for intent in before.intents
+            if intent.is_open and intent.next_attempt_at is not None and self._acts(intent)
+        ]
+        at = now if again else min([*due, before.next_poll_at or now])
+        await self.settler.settle(Settlement(claim, replace(before, next_poll_at=at)))
+
+    async def _work(self, claim: Claim, intent: Intent, now: datetime) -> Work:
+        placing = None
+        if claim.transaction.has_placing_data:
+            placing = await self.storage.run(self.store.placing, claim.transaction.id)
+        return Work(
+            claim.transaction,
+            intent,
+            self.writers(intent.host_lms),
+            self.configs[intent.host_lms],
+            placing,
+            now,
+            self.new_id,
+        )
+
+
+def _after_a_crash(intent: Intent, patience: timedelta) -> Intent:
+    """An intent that is sent when somebody comes to it was left by a process that died."""
+    if intent.state is not IntentState.SENT or intent.sent_at is None:
+        return intent
+    return replace(
+        intent,
+        state=IntentState.AMBIGUOUS,
+        ambiguities=intent.ambiguities + 1,
+        next_attempt_at=intent.sent_at + patience,
+        last_error="sent by a process that did not live to see the answer",
+    )
+
+
+def _history(intent: Intent, end: Ending, now: datetime) -> tuple[HistoryEntry, ...]:
+    if not end.is_news:
+        return ()
+    kind = HistoryKind.ATTENTION if end.park else HistoryKind.EFFECT
+    where = f"{intent.kind} at {intent.host_lms} ({intent.role})"
+    detail = f"{where}: {intent.state}: {end.told}"
+    return (HistoryEntry(now, kind, ACTOR, reason=end.code, detail=detail),)

@@ -1,0 +1,123 @@
+"""`ports.Outbox`: what the outside is still to be told, in order for each transaction and sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, RowMapping, exists, select, update
+
+from reconciler.core.model import TransactionId
+from reconciler.core.outbox import Message, MessageState
+from reconciler.ports import MessageFilter
+from reconciler.store.database import Database
+from reconciler.store.tables import OUTBOX
+
+_O = OUTBOX.c
+_EARLIER = OUTBOX.alias("earlier")
+
+
+class SqlOutbox:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim_messages(
+        self, now: datetime, until: datetime, limit: int, sinks: Sequence[str]
+    ) -> list[Message]:
+        """Messages that are due and whose turn it is, oldest first; held until `until`."""
+        waits_for_another = exists().where(
+            _EARLIER.c.transaction_id == _O.transaction_id,
+            _EARLIER.c.sink == _O.sink,
+            _EARLIER.c.seq < _O.seq,
+            _EARLIER.c.state == MessageState.PENDING.value,
+        )
+        picked = (
+            select(_O.id)
+            .where(
+                _O.state == MessageState.PENDING.value,
+                _O.next_attempt_at <= now,
+                _O.sink.in_(sinks),
+                ~waits_for_another,
+            )
+            .order_by(_O.created_at, _O.seq)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("picked")
+            .prefix_with("MATERIALIZED", dialect="postgresql")
+        )
+        taken = (
+            update(OUTBOX)
+            .where(_O.id.in_(select(picked.c.id)))
+            .values(next_attempt_at=until, attempts=_O.attempts + 1)
+            .returning(*OUTBOX.c)
+        )
+        with self._database.write() as connection:
+            found = [_message(row) for row in connection.execute(taken).mappings()]
+        return sorted(found, key=lambda each: (each.created_at, each.seq))
+
+    def record_messages(self, messages: Sequence[Message]) -> None:
+        """How deliveries went."""
+        if not messages:
+            return
+        with self._database.write() as connection:
+            for message in messages:
+                connection.execute(
+                    update(OUTBOX)
+                    .where(_O.id == message.id)
+                    .values(
+                        state=message.state.value,
+                        attempts=message.attempts,
+                        next_attempt_at=message.next_attempt_at,
+                        delivered_at=message.delivered_at,
+                        last_error=message.last_error,
+                    )
+                )
+
+    def messages(self, filter: MessageFilter) -> list[Message]:
+        """What `outbox list` shows, newest last."""
+        chosen = select(OUTBOX).order_by(_O.created_at, _O.transaction_id, _O.seq)
+        chosen = chosen.where(*_conditions(filter))
+        with self._database.read() as connection:
+            return [_message(row) for row in connection.execute(chosen).mappings()]
+
+    def replay(self, filter: MessageFilter, now: datetime) -> int:
+        """Send these again, with their old ids; how many there are."""
+        again = (
+            update(OUTBOX)
+            .where(*_conditions(filter))
+            .values(
+                state=MessageState.PENDING.value, next_attempt_at=now, attempts=0, delivered_at=None
+            )
+        )
+        with self._database.write() as connection:
+            return connection.execute(again).rowcount
+
+
+def _conditions(filter: MessageFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filter.ids:
+        conditions.append(_O.id.in_(filter.ids))
+    if filter.state is not None:
+        conditions.append(_O.state == filter.state.value)
+    if filter.transaction is not None:
+        conditions.append(_O.transaction_id == filter.transaction)
+    if filter.since is not None:
+        conditions.append(_O.created_at >= filter.since)
+    return conditions
+
+
+def _message(row: RowMapping) -> Message:
+    return Message(
+        id=row["id"],
+        transaction=TransactionId(row["transaction_id"]),
+        seq=row["seq"],
+        sink=row["sink"],
+        type=row["type"],
+        body=row["body"],
+        state=MessageState(row["state"]),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"],
+        delivered_at=row["delivered_at"],
+        last_error=row["last_error"],
+    )

@@ -1,0 +1,255 @@
+"""Settlements: the one way in which state, history, intents and the ledger are written.
+
+Each is guarded by its claim's fence and by the version it was decided on. Many settlements take
+one statement for each table; only when a guard did not hold for one of them are they written one
+by one, to see which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Integer, bindparam, delete, func, insert, select, update
+
+from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
+from reconciler.core.outbox import MessageState
+from reconciler.core.status import BEFORE_DISPATCH, ThingState
+from reconciler.ports import Settlement
+from reconciler.store import rows
+from reconciler.store.tables import (
+    HISTORY,
+    INTENTS,
+    LEGS,
+    OUTBOX,
+    PLACINGS,
+    THINGS,
+    TRANSACTIONS,
+)
+
+_T = TRANSACTIONS.c
+
+_GUARDED_UPDATE = (
+    update(TRANSACTIONS)
+    .where(
+        _T.id == bindparam("of_id"),
+        _T.version == bindparam("of_version"),
+        _T.fence == bindparam("of_fence"),
+    )
+    .values(
+        {
+            **{name: bindparam(f"new_{name}") for name in rows.SETTLED_COLUMNS},
+            "considered": func.coalesce(
+                bindparam("new_considered", type_=JSON(none_as_null=True)), _T.considered
+            ),
+            "history_length": _T.history_length + bindparam("new_rows", type_=Integer),
+            "version": _T.version + 1,
+            "claimed_by": bindparam("new_claimed_by"),
+            "claimed_until": bindparam("new_claimed_until"),
+        }
+    )
+)
+_LEG_UPDATE = (
+    update(LEGS)
+    .where(LEGS.c.transaction_id == bindparam("of_id"), LEGS.c.role == bindparam("of_role"))
+    .values({name: bindparam(f"new_{name}") for name in (*rows.LEG_COLUMNS, "host_lms")})
+)
+"""Made once: building a statement costs more than running it."""
+
+
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[bool]:
+    """Write each; False for one whose claim was taken over or whose version has moved on."""
+    together = connection.begin_nested()
+    if _guarded(connection, settlements):
+        _write_parts(connection, settlements)
+        together.commit()
+        return [True] * len(settlements)
+    together.rollback()
+    return [_settle_one(connection, each) for each in settlements]
+
+
+def update_legs(connection: Connection, id: TransactionId, legs: Sequence[Leg]) -> None:
+    connection.execute(_LEG_UPDATE, [_leg_parameters(id, leg) for leg in legs])
+
+
+def append(connection: Connection, id: TransactionId, entries: Sequence[HistoryEntry]) -> int:
+    """Append to the history outside a settlement; the number of its first new row."""
+    length: int = connection.execute(
+        update(TRANSACTIONS)
+        .where(_T.id == id)
+        .values(history_length=_T.history_length + len(entries))
+        .returning(_T.history_length)
+    ).scalar_one()
+    first = length - len(entries) + 1
+    connection.execute(
+        insert(HISTORY),
+        [rows.history_values(entry, id, first + n) for n, entry in enumerate(entries)],
+    )
+    return first
+
+
+def insert_intents(
+    connection: Connection, id: TransactionId, intents: Sequence[Intent], at: datetime, first: int
+) -> None:
+    """New intents; their `asked_by` counts from the history row `first`."""
+    if intents:
+        connection.execute(insert(INTENTS), [*_new_intents(id, intents, at, first)])
+
+
+def insert_things(
+    connection: Connection, id: TransactionId, things: Sequence[Thing], at: datetime
+) -> None:
+    if things:
+        connection.execute(
+            insert(THINGS),
+            [
+                {**rows.thing_values(thing), "transaction_id": id, "created_at": at}
+                for thing in things
+            ],
+        )
+
+
+def _guarded(connection: Connection, settlements: Sequence[Settlement]) -> bool:
+    """Write the transactions' own rows; whether every guard held."""
+    updated = connection.execute(_GUARDED_UPDATE, [_parameters(each) for each in settlements])
+    return updated.rowcount == len(settlements)
+
+
+def _settle_one(connection: Connection, settlement: Settlement) -> bool:
+    if not _guarded(connection, [settlement]):
+        return False
+    _write_parts(connection, [settlement])
+    return True
+
+
+def _parameters(settlement: Settlement) -> dict[str, Any]:
+    before, after = settlement.claim.transaction, settlement.after
+    values = {f"new_{name}": each for name, each in rows.transaction_values(after).items()}
+    considered = None
+    if after.considered != before.considered:
+        considered = [rows.verdict_values(each) for each in after.considered]
+    kept = settlement.keep_until is not None
+    return {
+        **values,
+        "new_considered": considered,
+        "new_rows": len(settlement.history),
+        "new_claimed_by": settlement.claim.owner.name if kept else None,
+        "new_claimed_until": settlement.keep_until,
+        "of_id": before.id,
+        "of_version": before.version,
+        "of_fence": settlement.claim.fence,
+    }
+
+
+def _write_parts(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """What belongs to settlements whose guards held, in the other tables."""
+    legs = [
+        _leg_parameters(each.after.id, leg)
+        for each in settlements
+        for leg in each.after.legs
+        if rows.leg_differs(leg, each.claim.transaction.leg(leg.role))
+    ]
+    if legs:
+        connection.execute(_LEG_UPDATE, legs)
+    for each in settlements:
+        if each.changed or each.things or _is_placed(each):
+            _write_ledger(connection, each)
+    _write_history(connection, [each for each in settlements if each.history])
+
+
+def _write_history(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """History rows, and the intents and notices that hang on them."""
+    if not settlements:
+        return
+    firsts = _first_rows(connection, settlements)
+    connection.execute(
+        insert(HISTORY),
+        [
+            rows.history_values(entry, each.after.id, firsts[each.after.id] + n)
+            for each in settlements
+            for n, entry in enumerate(each.history)
+        ],
+    )
+    for each in settlements:
+        first, at = firsts[each.after.id], each.history[0].at
+        insert_intents(connection, each.after.id, each.planned, at, first)
+        if each.notices:
+            connection.execute(insert(OUTBOX), [*_notices(each, first, at)])
+
+
+def _write_ledger(connection: Connection, settlement: Settlement) -> None:
+    id, at = settlement.after.id, settlement.after.last_poll_at or settlement.after.created_at
+    if settlement.history:
+        at = settlement.history[0].at
+    for intent in settlement.changed:
+        connection.execute(
+            update(INTENTS)
+            .where(INTENTS.c.id == intent.id)
+            .values(**rows.intent_values(intent), updated_at=at)
+        )
+    known = {thing.id for thing in settlement.claim.transaction.things}
+    insert_things(connection, id, [each for each in settlement.things if each.id not in known], at)
+    for thing in settlement.things:
+        if thing.id in known:
+            ended = at if thing.state is not ThingState.PRESENT else None
+            connection.execute(
+                update(THINGS)
+                .where(THINGS.c.id == thing.id)
+                .values(**rows.thing_values(thing), ended_at=ended)
+            )
+    if _is_placed(settlement):
+        connection.execute(delete(PLACINGS).where(PLACINGS.c.transaction_id == id))
+
+
+def _is_placed(settlement: Settlement) -> bool:
+    """Whether this settlement ends the time in which the reader's data are needed."""
+    before, after = settlement.claim.transaction.status, settlement.after.status
+    return before in BEFORE_DISPATCH and after not in BEFORE_DISPATCH
+
+
+def _first_rows(connection: Connection, settlements: Sequence[Settlement]) -> dict[str, int]:
+    """The number of each transaction's first new history row; its length counts them already."""
+    ids = [each.after.id for each in settlements]
+    lengths = select(_T.id, _T.history_length).where(_T.id.in_(ids))
+    length = {row.id: row.history_length for row in connection.execute(lengths)}
+    return {each.after.id: length[each.after.id] - len(each.history) + 1 for each in settlements}
+
+
+def _leg_parameters(id: TransactionId, leg: Leg) -> dict[str, Any]:
+    values = {f"new_{name}": each for name, each in rows.leg_values(leg).items()}
+    return {**values, "of_id": id, "of_role": str(leg.role)}
+
+
+def _new_intents(
+    id: TransactionId, intents: Sequence[Intent], at: datetime, first: int
+) -> Iterator[dict[str, Any]]:
+    for n, intent in enumerate(intents):
+        yield {
+            **rows.intent_values(intent),
+            "id": intent.id,
+            "transaction_id": id,
+            "seq": n,
+            "asked_by": first + intent.asked_by,
+            "kind": str(intent.kind),
+            "role": str(intent.role),
+            "host_lms": intent.host_lms,
+            "thing_id": intent.thing_id,
+            "created_at": at,
+            "updated_at": at,
+        }
+
+
+def _notices(settlement: Settlement, first: int, at: datetime) -> Iterator[dict[str, Any]]:
+    for notice in settlement.notices:
+        yield {
+            "id": notice.id,
+            "transaction_id": settlement.after.id,
+            "seq": first + notice.of,
+            "sink": notice.sink,
+            "type": notice.type,
+            "body": notice.body,
+            "state": MessageState.PENDING.value,
+            "created_at": at,
+            "next_attempt_at": at,
+        }
