@@ -8,7 +8,8 @@ person has said `retry`, which acknowledges this very sight of it. Source: workf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from reconciler.core.mapping import (
     CLAIMED_LOAN_PROCESSES,
@@ -42,6 +43,9 @@ class Attention:
     reason: ParkReason
     detail: str
     evidence: tuple[Evidence, ...] = ()
+    look_again_in: timedelta | None = None
+    """Set while it is a suspicion: absence has to be seen twice (what was just made may not be
+    shown yet)."""
 
     @property
     def key(self) -> str:
@@ -50,7 +54,10 @@ class Attention:
 
 
 def find_attention(view: View, status: DcbStatus) -> Attention | None:
-    """The first thing that needs a person at this status, most telling first."""
+    """The first thing that needs a person at this status, most telling first.
+
+    A suspicion is given only where nothing is certain.
+    """
     if status in TERMINAL or status in ENDED:
         return None
     unplaceable = _unplaceable(view, status)
@@ -58,7 +65,9 @@ def find_attention(view: View, status: DcbStatus) -> Attention | None:
         return unplaceable
     sides = [side for role in Role if (side := view.side(role)) is not None]
     checks = (*CHECKS, *CHECKS_WHILE_AWAY) if status in BOOK_AWAY else CHECKS
-    return next((found for check in checks for side in sides for found in check(side)), None)
+    all_found = [found for check in checks for side in sides for found in check(side)]
+    certain = (found for found in all_found if found.look_again_in is None)
+    return next(certain, next(iter(all_found), None))
 
 
 _PLACED_NEXT: dict[DcbStatus, tuple[Role, frozenset[Workflow]]] = {
@@ -116,7 +125,8 @@ def _unavailable(side: Side) -> Iterator[Attention]:
 
 def _absent(side: Side) -> Iterator[Attention]:
     if side.item_state is ItemState.ABSENT:
-        yield _about(ParkReason.ITEM_ABSENT, side, Resource.ITEM, "Alma knows no such item")
+        found = _about(ParkReason.ITEM_ABSENT, side, Resource.ITEM, "Alma knows no such item")
+        yield found if side.item_state_confirmed else replace(found, look_again_in=side.settle)
 
 
 def _mismatch(side: Side) -> Iterator[Attention]:
@@ -131,9 +141,14 @@ def _mismatch(side: Side) -> Iterator[Attention]:
 
 
 def _user_absent(side: Side) -> Iterator[Attention]:
-    codes = {side.seen.request.code, side.seen.loan.code}
-    if codes & NOT_FOUND_CODES[Subject.USER]:
-        yield Attention(ParkReason.USER_ABSENT, f"the {side.role}'s user is unknown there")
+    for seen, before in (
+        (side.seen.request, side.leg.request),
+        (side.seen.loan, side.leg.loan),
+    ):
+        if seen.code in NOT_FOUND_CODES[Subject.USER]:
+            again = None if seen.code in (before.failure or "") else side.settle
+            told = f"the {side.role}'s user is unknown there"
+            yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again)
 
 
 def _loan_not_ours(side: Side) -> Iterator[Attention]:

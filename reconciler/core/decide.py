@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -46,8 +47,11 @@ def decide(
         unchanged_looks=0 if steps or changes else transaction.unchanged_looks + 1,
     )
     hops = tuple(_hop(step, view, after) for step in steps)
-    after, newly_parked = _attended(after, find_attention(view, status), now)
-    wait = _look_again_in(findings, status)
+    attention = find_attention(view, status)
+    suspicion = attention.look_again_in if attention is not None else None
+    after, newly_parked = _attended(after, None if suspicion else attention, now)
+    waits = (*_waits(findings, status), suspicion)
+    wait = min((each for each in waits if each is not None), default=None)
     verdicts = _verdicts(findings, steps, status)
     after = replace(
         after,
@@ -149,7 +153,6 @@ def _timeless(verdict: RuleVerdict) -> RuleVerdict:
     )
 
 
-def _look_again_in(findings: Findings, status: DcbStatus) -> timedelta | None:
-    """The shortest wait after which a second look is asked for, if any."""
-    waits = (found.look_again_in for _, _, found in findings.ahead(status))
-    return min((wait for wait in waits if wait is not None), default=None)
+def _waits(findings: Findings, status: DcbStatus) -> Iterator[timedelta | None]:
+    """After how long a second look is asked for, by each fact that asks for one."""
+    return (found.look_again_in for _, _, found in findings.ahead(status))

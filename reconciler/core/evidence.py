@@ -318,7 +318,7 @@ def supplier_home_proved(view: View) -> Finding:
             "it may never have been scanned out",
             seen,
         )
-    if not side.in_place_confirmed:
+    if not side.item_state_confirmed:
         return Finding(
             Verdict.WAITS,
             "the supplier's item is in place; a second look has to confirm it",

@@ -110,15 +110,14 @@ class Side:
         return self.leg.loan_seen_at is not None or self.leg.loan_id is not None
 
     @property
-    def in_place_confirmed(self) -> bool:
-        """IN_PLACE in two looks at least `settle` apart; a person's word needs no second look."""
-        if self.item_state is not ItemState.IN_PLACE:
-            return False
+    def item_state_confirmed(self) -> bool:
+        """The same state in two looks at least `settle` apart; a person's word needs no second."""
         before = self.leg.item
         if self.is_external:
-            return True
+            return self.item_state is not None
         return (
-            before.state == ItemState.IN_PLACE
+            self.item_state is not None
+            and before.state == self.item_state
             and before.since is not None
             and self.now - before.since >= self.settle
         )

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.cadence import DEFAULT_INTERVALS, LONGEST_RETRY, next_poll_at
 from reconciler.core.decide import decide
-from reconciler.core.model import LegObservation, LoanId, Parked, Seen, Thing, UserId
+from reconciler.core.model import ItemSight, LegObservation, LoanId, Parked, Seen, Thing, UserId
 from reconciler.core.ours import MISMATCH
 from reconciler.core.status import (
     BEFORE_DISPATCH,
@@ -26,6 +26,7 @@ from reconciler.core.status import (
 from tests.support.build import (
     EXTERNAL,
     NOW,
+    SETTLE,
     UNI_A,
     item,
     leg,
@@ -249,7 +250,6 @@ def test_an_acknowledged_attention_parks_again_only_when_it_changes() -> None:
         ({"item": item("0/CLAIM_RETURNED_LOAN")}, "claimed_returned"),
         ({"item": item("0/WORK_ORDER_DEPARTMENT")}, "item_unavailable"),
         ({"item": Seen.unreadable("another item", NOW, MISMATCH)}, "item_mismatch"),
-        ({"request": Seen.unreadable("refused 401861", NOW, "401861")}, "user_absent"),
         ({"item": item("0/LOAN"), "loan": loan("NONE"), "loaned_to_other": True}, "loan_not_ours"),
     ],
 )
@@ -260,6 +260,23 @@ def test_what_needs_a_person_is_parked_with_a_reason_code(
     assert decision.newly_parked is not None
     assert decision.newly_parked.reason == reason
     assert "borrower" in decision.newly_parked.detail
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        ({"item": Seen.of(ItemSight(ItemState.ABSENT, "401689"), NOW)}, "item_absent"),
+        ({"request": Seen.unreadable("refused 401861", NOW, "401861")}, "user_absent"),
+    ],
+)
+def test_absence_is_parked_only_when_it_is_seen_twice(seen: dict[str, object], reason: str) -> None:
+    first = decide(transaction(S.PICKUP_TRANSIT), look(borrower=seen), NOW, policy())
+    assert first.newly_parked is None
+    assert first.transaction.next_poll_at is not None
+    assert first.transaction.next_poll_at - NOW <= timedelta(minutes=1)
+    second = decide(first.transaction, look(borrower=seen), NOW + SETTLE, policy())
+    assert second.newly_parked is not None
+    assert second.newly_parked.reason == reason
 
 
 def test_unavailable_before_the_book_left_is_only_a_lender_that_cannot_send_yet() -> None:
