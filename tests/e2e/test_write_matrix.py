@@ -69,7 +69,7 @@ class NobodyThere(httpx.AsyncBaseTransport):
     """Really connects to a port where nobody listens, for the next call that matches."""
 
     def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport()
+        self._inner = httpx.AsyncHTTPTransport(verify=False)  # no TLS: no certificates to load
         self.next: tuple[str, str] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
