@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.core.model import Effect, Intent, Policy, Transaction
 from reconciler.core.status import (
+    BEFORE_DISPATCH,
     ENDED,
     LIVE,
     DcbStatus,
@@ -130,6 +131,14 @@ _CLEARED_BY: dict[ThingKind, EffectKind] = {
 }
 """How each kind of thing is cleared; the order is the one Alma allows."""
 
+_REMOVALS = frozenset(
+    {
+        EffectKind.VIRTUAL_ITEM_REMOVED,
+        EffectKind.VIRTUAL_HOLDING_REMOVED,
+        EffectKind.VIRTUAL_BIB_REMOVED,
+    }
+)
+
 _ORDER = {kind: n for n, kind in enumerate(_CLEARED_BY)}
 
 
@@ -155,6 +164,11 @@ def overtaken(transaction: Transaction) -> tuple[Intent, ...]:
         for intent in transaction.intents
         if transaction.status not in STILL_NEEDED[intent.kind] and not intent.may_have_happened
     )
+
+
+def is_undoing(intent: Intent, transaction: Transaction) -> bool:
+    """Whether it removes what was half made for a request that could not be placed."""
+    return intent.kind in _REMOVALS and transaction.status in BEFORE_DISPATCH
 
 
 def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> tuple[Effect, ...]:

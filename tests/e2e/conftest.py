@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.lab import Lab
+from tests.support.lab import lab as make_lab
 from tests.support.world import World
 from tests.support.world import world as make_world
 
@@ -28,4 +30,11 @@ def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]
 def acting(tmp_path: Path) -> Iterator[World]:
     """As `world`, and every library is acted on."""
     with make_world(tmp_path, mode="act") as made:
+        yield made
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    """The App within the test, on a clock that moves when it waits; every library is acted on."""
+    async with make_lab(tmp_path, patience="1s") as made:
         yield made

@@ -62,8 +62,10 @@ class Lab:
 
     # --- the service ---------------------------------------------------------
 
-    def wanted(self, *, pickup: str = "uni-b", **changes: Any) -> Book:
+    def wanted(self, *, pickup: str | dict[str, Any] = "uni-b", **changes: Any) -> Book:
         """A new book at uni-a, a new reader at uni-b, and the line that asks for it."""
+        if isinstance(pickup, dict):
+            changes["pickup"], pickup = pickup, "uni-b"
         self.n += 1
         id, barcode, reader = f"lend-{self.n}", f"T{self.n:05d}", f"r-{self.n}"
         self.borrower.add_user(reader, barcodes=[f"R{self.n:05d}"])

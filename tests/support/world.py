@@ -101,10 +101,17 @@ class World:
         return _leg(code, reader, hold.request_id, item)
 
     def wanted(
-        self, *, title: str = "", pickup: str = "uni-b", reader: str = "", **changes: Any
+        self,
+        *,
+        title: str = "",
+        pickup: str | dict[str, Any] = "uni-b",
+        reader: str = "",
+        **changes: Any,
     ) -> Lend:
         """A lend that nothing is placed for yet: a book at uni-a, a reader at uni-b, a `submit`
         line. `pickup` is where the book is to be collected: uni-b, uni-a (RET-EXP) or uni-c."""
+        if isinstance(pickup, dict):
+            changes["pickup"], pickup = pickup, "uni-b"
         self.n += 1
         id, barcode = f"lend-{self.n}", f"T{self.n:05d}"
         if not reader:

@@ -57,7 +57,7 @@ def moot(intent: Intent, sight: Moot) -> Ending:
 
 def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure | None) -> Ending:
     """Refused for a reason that time can cure: slowly again. Else: parked."""
-    before = (intent.state, intent.last_code)
+    is_news = intent.last_code != sight.code
     told = f"{sight.code}: {sight.sentence}"
     intent = replace(
         intent,
@@ -75,7 +75,6 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
         refusals=intent.refusals + 1,
         next_attempt_at=now + wait,
     )
-    is_news = before != (IntentState.REFUSED, sight.code)
     return Ending(refused, told, sight.code, is_news=is_news)
 
 

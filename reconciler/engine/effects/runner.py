@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.effects import STILL_NEEDED
+from reconciler.core.effects import STILL_NEEDED, is_undoing
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -111,13 +111,18 @@ class EffectRunner:
         return claim.transaction
 
     def _due(self, transaction: Transaction, now: datetime, *, force: bool) -> Iterator[Intent]:
-        """The first open intent at each library, if its time has come; none while parked."""
-        if transaction.parked or transaction.paused:
+        """The first open intent at each library, if its time has come.
+
+        While a person is waited for, only what was half made is removed.
+        """
+        if transaction.paused:
             return
         seen: set[tuple[Role, str]] = set()
         for intent in transaction.intents:
             place = (intent.role, intent.host_lms)
             if not intent.is_open or place in seen or not self._acts(intent):
+                continue
+            if transaction.parked and not is_undoing(intent, transaction):
                 continue
             seen.add(place)
             waits = intent.next_attempt_at is not None and intent.next_attempt_at > now
