@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ import reconciler.cli.main  # noqa: F401
 from reconciler.store import migrate
 from reconciler.store.database import Database
 from reconciler.store.sql_store import SqlStore
-from tests.support import postgres
+from tests.support import canaries, postgres
 from tests.support.clock import FakeClock
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -44,8 +46,55 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return teller
 
 
+# --- nothing that is secret is said or kept (tests/support/canaries.py) ----------
+
+SAID = pytest.StashKey[canaries.Texts]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for the texts of all test processes."""
+    workerinput = getattr(config, "workerinput", None)
+    folder = workerinput["said"] if workerinput else tempfile.mkdtemp(prefix="said-")
+    config.stash[SAID] = canaries.Texts(Path(folder))
+    os.environ[canaries.FOLDER] = str(folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["said"] = str(node.config.stash[SAID].folder)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Search everything, once all tests are done; one find fails the run."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    said = config.stash[SAID]
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for reports in reporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.passed:
+                said.add(report.nodeid, report.capstdout + report.capstderr + report.caplog)
+    base = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    texts, found = canaries.search(said)
+    kept, found_kept = canaries.search(canaries.databases(base))
+    shutil.rmtree(said.folder, ignore_errors=True)
+    config.stash[FOUND] = (texts, kept, found + found_kept)
+    if found or found_kept:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+FOUND = pytest.StashKey[tuple[int, int, list[str]]]()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the tests told, in the order of their names."""
+    """What the tests told, in the order of their names, and whether a secret got out."""
+    texts, kept, found = terminalreporter.config.stash[FOUND]
+    terminalreporter.write_line(
+        f"canaries: {texts} texts and {kept} databases searched, {len(found)} found"
+    )
+    for each in found[:20]:
+        terminalreporter.write_line(f"  {each}", red=True)
     told = sorted(
         (report.nodeid, text)
         for reports in terminalreporter.stats.values()
@@ -93,6 +142,7 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     postgres.execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
     yield _with_name(postgres_server, name)
+    canaries.said(name, postgres.dump(_with_name(postgres_server, name)))
     postgres.execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -44,6 +44,23 @@ _OWN_DOMAIN = (
 _PROVES_ABSENCE = frozenset().union(*NOT_FOUND_CODES.values())
 """These say "there is none" whatever the HTTP status (lesson 7)."""
 
+_ALMA_SAYS = frozenset(
+    """
+    a alma an api api-key barcode barcodes bib cannot catalog circulation code current daily
+    date db delete deletion delivery desk due elements error errors exactly exl external failed
+    field for fulfillment general get given group header holding holdings http id identifier ill
+    input institution institutional internal invalid inventory is item items json library loan
+    location mandatory manifestation marc missing mms mmsid must no not number on only operation
+    parameter patron patron's physical pickup pid please policy process put received record
+    request requested requests rest routing search see set the there this threshold title
+    unauthorized unique unknown user value warning work xml your
+    """.split()  # noqa: SIM905 - as a list it would fill a page
+)
+"""Words that Alma's messages write with a capital. Any other such word may be a name: a message
+quotes the fields of a person as it likes, and a name cannot be told by its form alone."""
+
+_WORD = re.compile(r"[\w'-]+")
+
 _INVALID_KEY = re.compile(r"invalid api.?key|api-key not defined", re.IGNORECASE)
 
 
@@ -108,12 +125,20 @@ def unreadable(what: str, status: int = 200) -> AlmaFailure:
 
 
 def masked(message: str, private: Iterable[str] = ()) -> str:
-    """A message of Alma's without the values of the call, addresses, numbers and long text."""
+    """A message of Alma's without the values of the call, names, addresses, numbers, long text."""
     for value in sorted({each for each in private if len(each) > 1}, key=len, reverse=True):
         message = re.sub(re.escape(value), "…", message, flags=re.IGNORECASE)
     message = re.sub(r"\S+@\S+", "…", message)
     message = re.sub(r"\S*\d{3,}\S*", "…", message)
+    message = _WORD.sub(_unless_a_name, message)
     return " ".join(message.split())[:300]
+
+
+def _unless_a_name(word: re.Match[str]) -> str:
+    """The word where it is all lower-case Latin letters or one that Alma itself capitalises."""
+    said = word[0]
+    known = said.lower() in _ALMA_SAYS or (said.isascii() and said == said.lower())
+    return said if known else "…"
 
 
 def _read(body: bytes) -> tuple[Node | None, str | None]:

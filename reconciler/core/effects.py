@@ -122,7 +122,7 @@ STILL_NEEDED: dict[EffectKind, frozenset[DcbStatus]] = {
 }
 """In which statuses an effect still makes sense; elsewhere the journey has overtaken it."""
 
-_CLEARED_BY: dict[ThingKind, EffectKind] = {
+CLEARED_BY: dict[ThingKind, EffectKind] = {
     ThingKind.LOAN: EffectKind.LOAN_CLOSED,
     ThingKind.HOLD: EffectKind.HOLD_CANCELLED,
     ThingKind.ITEM: EffectKind.VIRTUAL_ITEM_REMOVED,
@@ -139,7 +139,7 @@ _REMOVALS = frozenset(
     }
 )
 
-_ORDER = {kind: n for n, kind in enumerate(_CLEARED_BY)}
+_ORDER = {kind: n for n, kind in enumerate(CLEARED_BY)}
 
 
 def wanted(rows: Iterable[EffectRow], transaction: Transaction, policy: Policy) -> Iterator[Effect]:
@@ -187,7 +187,7 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
         key=lambda thing: _ORDER[thing.kind],
     )
     removals = (
-        Effect(_CLEARED_BY[thing.kind], thing.role, thing.host_lms, thing.id) for thing in things
+        Effect(CLEARED_BY[thing.kind], thing.role, thing.host_lms, thing.id) for thing in things
     )
     return tuple(
         removal

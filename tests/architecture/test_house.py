@@ -12,6 +12,7 @@ import pytest
 from reconciler.core.advice import BELIEFS, TO_DO
 from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.diagram import mermaid
+from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.lookahead import FIRST_READS
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
@@ -23,13 +24,16 @@ from reconciler.core.status import (
     LIVE,
     TERMINAL,
     DcbStatus,
+    EffectKind,
     ItemState,
     LoanState,
     RequestState,
+    ThingKind,
     Workflow,
     next_expected,
 )
 from reconciler.core.transitions import TRANSITIONS, rows_from
+from reconciler.engine.effects.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))
@@ -50,6 +54,9 @@ TRACKED = subprocess.run(
         (DEFAULT_INTERVALS, LIVE),
         (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
+        (STILL_NEEDED, EffectKind),
+        (CLEARED_BY, set(ThingKind) - {ThingKind.VIRTUAL_PATRON}),
+        (VERBS, set(EffectKind) - {EffectKind.NOTIFY}),
         (JOURNEYS, Workflow),
     ],
 )

@@ -138,3 +138,17 @@ def execute(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)  # type: ignore[call-overload]
+
+
+def dump(url: str) -> str:
+    """Every row of every table as text (bytes stay encoded)."""
+    with psycopg.connect(url) as connection:
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        rows = [
+            row
+            for (name,) in names
+            for row in connection.execute(f'SELECT row_to_json(t)::text FROM "{name}" t').fetchall()  # type: ignore[arg-type]  # noqa: S608 - our tables
+        ]
+        return "\n".join(str(row[0]) for row in rows)

@@ -26,6 +26,7 @@ from reconciler.cli import main as cli
 from reconciler.core.model import Transaction, TransactionId
 from reconciler.sandbox import Institution, Sandbox, Serving, sample_world, serve
 from reconciler.settings import Settings
+from tests.support import canaries
 from tests.support.clock import FakeClock
 
 COMMAND = Path(sys.executable).parent / "reconciler"
@@ -271,6 +272,7 @@ class Ran:
 
 
 def _checked(ran: Ran, check: int | None) -> Ran:
+    canaries.said("a command", f"{ran.out}\n{ran.err}")
     if check is not None:
         assert ran.code == check, f"exit {ran.code}\n{ran.out}\n{ran.err}"
     return ran
