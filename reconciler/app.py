@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import logs
@@ -16,6 +17,9 @@ from reconciler.clock import SystemClock, new_id
 from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
+from reconciler.engine.doctor.checkup import Checkup, examine
+from reconciler.engine.doctor.institution import Institution
+from reconciler.engine.doctor.premises import Premises
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.settling import Recorder, Settler
@@ -23,15 +27,17 @@ from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.errors import SchemaError, SettingsError
-from reconciler.ports import AlmaReader, AlmaWriter, Clock, Owner, Sink
+from reconciler.ports import AlmaReader, AlmaSurveyor, AlmaWriter, Clock, Owner, SecretSight, Sink
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import AlmaSettings, Settings
 from reconciler.settings import LogSink as LogSettings
 from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.database import Database
+from reconciler.store.filesystem import MOUNTS
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.sql_store import SqlStore
+from reconciler.store.survey import survey
 
 if TYPE_CHECKING:
     import httpx
@@ -117,6 +123,52 @@ class App:
             self.desk.take(result, report)
         return report
 
+    def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
+        """How one Alma is set up. Raises SettingsError when its key cannot be found."""
+        from reconciler.alma.surveyor import Surveyor
+
+        if code not in self._gateways:
+            self._gateways[code] = self._gateway(code)
+        return Surveyor(self._gateways[code])
+
+    async def examine(self, source: str, mounts: Path = MOUNTS) -> Checkup:
+        """What `doctor` finds: settings, database, every Alma. Only GETs; nothing is stored."""
+        database = survey(self.database, mounts)
+        secrets = [SecretSight(key, self._problem(use)) for key, use in self._secrets()]
+        premises = Premises(source, len(self.settings.host_lms), secrets, database)
+        unusable = {secret.key for secret in secrets if secret.problem is not None}
+        institutions = [
+            Institution(
+                code,
+                self.configs[code],
+                acts=self.policy.hosts[code].acts,
+                daily_reserve=host.daily_reserve,
+                alma=None if _key_of(code) in unusable else self.surveyor(code),
+                database=database,
+            )
+            for code, host in self.settings.alma_hosts().items()
+        ]
+        return await examine(premises, institutions)
+
+    def _secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Every secret of the settings by its key there, and a use of it that may fail."""
+        for code, host in self.settings.alma_hosts().items():
+            yield _key_of(code), partial(self._key, code, host)
+            if host.webhook_secret is not None:
+                hook = partial(host.webhook_secret.resolve, self.environ)
+                yield f"host_lms.{code}.webhook_secret", hook
+        for each in self.settings.notify:
+            if not isinstance(each, LogSettings):
+                yield f"notify: secret of {each.url}", partial(self._webhook, each)
+
+    @staticmethod
+    def _problem(use: Callable[[], object]) -> str | None:
+        try:
+            use()
+        except SettingsError as error:
+            return str(error)
+        return None
+
     def check_keys(self) -> None:
         """Raises SettingsError when the key of an Alma cannot be found."""
         for code, host in self.settings.alma_hosts().items():
@@ -152,7 +204,7 @@ class App:
         try:
             key = host.api_key.resolve(self.environ)
         except SettingsError as error:
-            raise SettingsError(f"host_lms.{code}.api_key: {error}") from None
+            raise SettingsError(f"{_key_of(code)}: {error}") from None
         logs.keep_secret(key)
         return key
 
@@ -258,3 +310,7 @@ class App:
         if "storage" in self.__dict__:
             self.storage.close()
         self.database.dispose()
+
+
+def _key_of(code: HostLmsCode) -> str:
+    return f"host_lms.{code}.api_key"

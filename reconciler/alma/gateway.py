@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -93,6 +94,8 @@ class Tally:
     failures: Counter[FailureKind] = field(default_factory=Counter)
     remaining_today: int | None = None
     """Calls left for the whole institution, as Alma last said (`X-Exl-Api-Remaining`)."""
+    clock_ahead: float | None = None
+    """Seconds by which Alma's clock was ahead of ours at its last answer (`Date`)."""
 
 
 class Gateway:
@@ -104,6 +107,7 @@ class Gateway:
         self.tally = Tally()
         self._connections = connections
         self._limiter = limiter
+        self._clock = clock
         self._headers = {
             "Authorization": f"apikey {api_key}",
             "Accept": "application/json",
@@ -149,6 +153,7 @@ class Gateway:
     async def _answer(self, call: Call) -> Answer:
         raw = await self._send(call)
         self._note_quota(raw)
+        self._note_time(raw)
         location = raw.headers.get("Location")
         if 300 <= raw.status < 400 and location:
             return Answer(None, location)
@@ -175,6 +180,15 @@ class Gateway:
         remaining = raw.headers.get("X-Exl-Api-Remaining", "")
         if remaining.isascii() and remaining.isdigit():
             self.tally.remaining_today = int(remaining)
+
+    def _note_time(self, raw: Raw) -> None:
+        """The header has whole seconds: on average half a second has passed since its own."""
+        try:
+            told = parsedate_to_datetime(raw.headers.get("Date", ""))
+        except ValueError:
+            return
+        if told.tzinfo is not None:
+            self.tally.clock_ahead = (told - self._clock.now()).total_seconds() + 0.5
 
 
 def _strings(tree: Any) -> Iterator[str]:

@@ -156,6 +156,17 @@ def migrate(context: typer.Context) -> None:
 
 
 @cli.command()
+def doctor(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
+    """Check settings, keys, clock, database and every code of the settings. Reads only."""
+    from reconciler.cli.doctor import doctor as examine
+    from reconciler.settings_file import find_file
+
+    with connected(context) as app:
+        source = str(find_file(context.obj.settings))
+        raise typer.Exit(asyncio.run(examine(app, source, output)))
+
+
+@cli.command()
 def sandbox(
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8081,
 ) -> None:

@@ -7,6 +7,8 @@ transaction that reads and then writes fails at once when another process wrote 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,12 +38,14 @@ class Database:
         return self.url.render_as_string(hide_password=True)
 
     @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database that has one."""
+        return _file(self.url)
+
+    @property
     def is_missing_file(self) -> bool:
         """Whether this is an SQLite file that does not exist (connecting would make it)."""
-        name = self.url.database
-        if not self.is_sqlite or not name or name == ":memory:":
-            return False
-        return not Path(name).exists()
+        return self.file is not None and not self.file.exists()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -77,8 +81,23 @@ def _supported(url: str) -> URL:
     return parsed
 
 
+def _file(url: URL) -> Path | None:
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return None
+    return Path(name)
+
+
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "do_connect")
+    def _make_private(_dialect: Any, _record: Any, _args: Any, _parameters: Any) -> None:
+        """A new file holds readers' ids: its owner's only, and SQLite's files beside it alike."""
+        file = _file(url)
+        if file is not None:
+            with contextlib.suppress(OSError):  # it is there, or connecting says why it cannot be
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi: Any, _record: Any) -> None:

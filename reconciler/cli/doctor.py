@@ -1,0 +1,60 @@
+"""`reconciler doctor`: what is there, what is missing, what could not be seen, what to do."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import groupby
+from typing import Any
+
+from reconciler.app import App
+from reconciler.cli.exits import Exit
+from reconciler.cli.output import Format, put, put_rows, say
+from reconciler.engine.doctor.checkup import Checkup
+
+COLUMNS = ("host_lms", "check", "state", "found", "to_do")
+WIDTH = 100
+_STATE = 9
+_TOPIC = 27
+
+
+async def doctor(app: App, source: str, output: Format) -> Exit:
+    """Look at everything, print it, and say by the exit code how it stands."""
+    async with app:
+        checkup = await app.examine(source)
+    document = checkup.document()
+    if output is Format.TABLE:
+        _tell(document)
+    else:
+        put_rows(document["checks"], COLUMNS, output, document)
+    return _exit(checkup)
+
+
+def _exit(checkup: Checkup) -> Exit:
+    """What a person has to cure first comes first."""
+    if checkup.settings_are_wrong:
+        return Exit.SETTINGS
+    if checkup.key_is_refused:
+        return Exit.CREDENTIALS
+    if checkup.cannot_be_reached:
+        return Exit.TEMPORARY
+    return Exit.PARTLY if checkup.has_trouble else Exit.DONE
+
+
+def _tell(document: dict[str, Any]) -> None:
+    for host, rows in groupby(document["checks"], key=lambda row: row["host_lms"]):
+        put(host or "this machine")
+        for row in rows:
+            lines = _wrapped(row["found"])
+            put(f"  {row['state']:<{_STATE}}{row['check']:<{_TOPIC}}{lines[0]}".rstrip())
+            for line in lines[1:]:
+                put(f"{'':{2 + _STATE + _TOPIC}}{line}")
+            for n, line in enumerate(_wrapped(row["to_do"] or "")):
+                put(f"{'':{2 + _STATE}}{'→ ' if n == 0 else '  '}{line}".rstrip())
+        put("")
+    counts = document["counts"]
+    told = ", ".join(f"{number} {state}" for state, number in counts.items())
+    say(f"{told}; {document['trouble']} to be seen to")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - 2 - _STATE, break_long_words=False) if text else []
