@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BOUND = frozenset(
     {
         "attempts",
+        "check",
         "code",
         "count",
         "cycle",
