@@ -134,7 +134,7 @@ class App:
     async def examine(self, source: str, mounts: Path = MOUNTS) -> Checkup:
         """What `doctor` finds: settings, database, every Alma. Only GETs; nothing is stored."""
         database = survey(self.database, mounts)
-        secrets = [SecretSight(key, self._problem(use)) for key, use in self._secrets()]
+        secrets = [_secret_sight(key, use) for key, use in self._secrets()]
         premises = Premises(source, len(self.settings.host_lms), secrets, database)
         unusable = {secret.key for secret in secrets if secret.problem is not None}
         institutions = [
@@ -160,14 +160,6 @@ class App:
         for each in self.settings.notify:
             if not isinstance(each, LogSettings):
                 yield f"notify: secret of {each.url}", partial(self._webhook, each)
-
-    @staticmethod
-    def _problem(use: Callable[[], object]) -> str | None:
-        try:
-            use()
-        except SettingsError as error:
-            return str(error)
-        return None
 
     def check_keys(self) -> None:
         """Raises SettingsError when the key of an Alma cannot be found."""
@@ -314,3 +306,11 @@ class App:
 
 def _key_of(code: HostLmsCode) -> str:
     return f"host_lms.{code}.api_key"
+
+
+def _secret_sight(key: str, use: Callable[[], object]) -> SecretSight:
+    try:
+        use()
+    except SettingsError as error:
+        return SecretSight(key, str(error).removeprefix(f"{key}: "))
+    return SecretSight(key)

@@ -38,6 +38,14 @@ _ALMA_SPOKE = frozenset(
 )
 """These failures show that the institution can be reached."""
 
+_WORDS = frozenset(
+    """
+    bibs circ-desks code-tables conf general holdings items libraries loans locations operation
+    request-options requests test users
+    """.split()  # noqa: SIM905 - as a list it would fill a page
+)
+"""The segments of the API's own paths; any other segment is an id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -64,7 +72,14 @@ class Call:
         told: Iterable[str] = ()
         if self.content is not None and self.content_type == JSON:
             told = _strings(json.loads(self.content))
-        return (*self.segments, *self.query.values(), *told)
+        ids = (segment for segment in self.segments if segment not in _WORDS)
+        return (*ids, *self.query.values(), *told)
+
+    @property
+    def endpoint(self) -> str:
+        """Method and path with a placeholder for each id, for metrics and reports."""
+        path = (each if each in _WORDS else "{id}" for each in self.segments if each)
+        return f"{self.method} {'/'.join(path)}"
 
 
 @dataclass(frozen=True, slots=True)

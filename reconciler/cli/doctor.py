@@ -9,12 +9,13 @@ from typing import Any
 from reconciler.app import App
 from reconciler.cli.exits import Exit
 from reconciler.cli.output import Format, put, put_rows, say
+from reconciler.core.status import CheckState
 from reconciler.engine.doctor.checkup import Checkup
 
 COLUMNS = ("host_lms", "check", "state", "found", "to_do")
 WIDTH = 100
 _STATE = 9
-_TOPIC = 27
+_TOPIC = 26
 
 
 async def doctor(app: App, source: str, output: Format) -> Exit:
@@ -43,18 +44,24 @@ def _exit(checkup: Checkup) -> Exit:
 def _tell(document: dict[str, Any]) -> None:
     for host, rows in groupby(document["checks"], key=lambda row: row["host_lms"]):
         put(host or "this machine")
+        said = ""
         for row in rows:
-            lines = _wrapped(row["found"])
-            put(f"  {row['state']:<{_STATE}}{row['check']:<{_TOPIC}}{lines[0]}".rstrip())
-            for line in lines[1:]:
-                put(f"{'':{2 + _STATE + _TOPIC}}{line}")
-            for n, line in enumerate(_wrapped(row["to_do"] or "")):
-                put(f"{'':{2 + _STATE}}{'→ ' if n == 0 else '  '}{line}".rstrip())
+            heading = f"  {row['state']:<{_STATE}}{row['check']:<{_TOPIC}}"
+            _put_wrapped(heading, row["found"])
+            advice = row["to_do"] if row["trouble"] or row["state"] == CheckState.UNKNOWN else ""
+            if advice and advice != said:
+                _put_wrapped(f"{'':{2 + _STATE}}→ ", advice)
+            said = advice or said
         put("")
     counts = document["counts"]
     told = ", ".join(f"{number} {state}" for state, number in counts.items())
     say(f"{told}; {document['trouble']} to be seen to")
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 2 - _STATE, break_long_words=False) if text else []
+def _put_wrapped(heading: str, text: str) -> None:
+    """Text after a heading, its further lines below its first."""
+    room = WIDTH - len(heading)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    put(f"{heading}{lines[0]}".rstrip())
+    for line in lines[1:]:
+        put(f"{'':{len(heading)}}{line}")

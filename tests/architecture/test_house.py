@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.alma.surveyor import PROBES
 from reconciler.core.advice import BELIEFS, TO_DO
 from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.diagram import mermaid
@@ -33,7 +34,11 @@ from reconciler.core.status import (
     next_expected,
 )
 from reconciler.core.transitions import TRANSITIONS, rows_from
+from reconciler.engine.doctor.findings import ADVICE, WHEN_UNREADABLE, Topic
+from reconciler.engine.doctor.institution import READ_TOPICS, WRITES_TO
 from reconciler.engine.effects.verbs import VERBS
+from reconciler.errors import FailureKind
+from reconciler.ports import KeyArea
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))
@@ -58,6 +63,11 @@ TRACKED = subprocess.run(
         (CLEARED_BY, set(ThingKind) - {ThingKind.VIRTUAL_PATRON}),
         (VERBS, set(EffectKind) - {EffectKind.NOTIFY}),
         (JOURNEYS, Workflow),
+        (ADVICE, Topic),
+        (WHEN_UNREADABLE, FailureKind),
+        (WRITES_TO, set(EffectKind) - {EffectKind.NOTIFY}),
+        (READ_TOPICS, KeyArea),
+        (PROBES, KeyArea),
     ],
 )
 def test_a_table_has_every_word_and_no_other(table: dict[object, object], words: object) -> None:

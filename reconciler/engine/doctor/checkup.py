@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.engine.doctor.findings import Check, CheckState, Topic
+from reconciler.core.status import CheckState
+from reconciler.engine.doctor.findings import Finding, Topic
 from reconciler.engine.doctor.institution import Institution
 from reconciler.engine.doctor.premises import Premises
 from reconciler.engine.views import Json
@@ -15,7 +16,7 @@ from reconciler.engine.views import Json
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    checks: tuple[Check, ...]
+    checks: tuple[Finding, ...]
 
     @property
     def settings_are_wrong(self) -> bool:
@@ -58,7 +59,7 @@ async def examine(premises: Premises, institutions: Sequence[Institution]) -> Ch
     return Checkup((*premises.checks(), *(check for checks in found for check in checks)))
 
 
-def _row(check: Check) -> Json:
+def _row(check: Finding) -> Json:
     return {
         "host_lms": check.host_lms,
         "check": check.topic,

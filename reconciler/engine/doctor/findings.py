@@ -1,8 +1,4 @@
-"""What `doctor` can find: four words, the things that it looks at, and what to do about each.
-
-PRESENT: looked, and it is as it must be. MISSING: looked, and it is not. NOT SET: the settings
-name nothing. UNKNOWN: it could not be looked at, which is neither.
-"""
+"""What `doctor` can find: the things that it looks at, and what to do about each."""
 
 from __future__ import annotations
 
@@ -10,14 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import HostLmsCode
+from reconciler.core.status import CheckState
 from reconciler.errors import AlmaFailure, FailureKind
-
-
-class CheckState(StrEnum):
-    PRESENT = "PRESENT"
-    MISSING = "MISSING"
-    NOT_SET = "NOT SET"
-    UNKNOWN = "UNKNOWN"
 
 
 class Topic(StrEnum):
@@ -50,7 +40,7 @@ class Topic(StrEnum):
     ITEM_POLICY = "item_policy"
     NO_RENEW_POLICY = "no_renew_item_policy"
     MATERIAL_TYPES = "material_types"
-    IDENTIFIER_TYPE = "virtual_patron.identifier_type"
+    IDENTIFIER_TYPE = "identifier_type"
 
 
 ADVICE: dict[Topic, str] = {
@@ -93,10 +83,10 @@ ADVICE: dict[Topic, str] = {
     ),
     Topic.CIRC_DESK: "name the circulation desk code that the lending libraries have in common",
     Topic.CANCELLATION_REASON: "name a code of Alma's table RequestCancellationReasons",
-    Topic.PATRON_GROUPS: "map to enabled codes of Alma's table UserGroups, with a default",
+    Topic.PATRON_GROUPS: "map to enabled codes of Alma's table UserGroups and a default",
     Topic.ITEM_POLICY: "name an enabled code of Alma's table ItemPolicy, or leave it out",
     Topic.NO_RENEW_POLICY: "name an enabled code of Alma's table ItemPolicy, or leave it out",
-    Topic.MATERIAL_TYPES: "map to enabled codes of Alma's table PhysicalMaterialType, and a default",
+    Topic.MATERIAL_TYPES: "map to enabled codes of Alma's table PhysicalMaterialType and a default",
     Topic.IDENTIFIER_TYPE: "name an enabled code of Alma's table UserIdentifierTypes",
 }
 
@@ -108,13 +98,13 @@ WHEN_UNREADABLE: dict[FailureKind, str] = {
     FailureKind.UNREADABLE: "check that base_url is the API gateway's, then look again",
     FailureKind.THROTTLED: "look again in a minute; lower calls_per_second if it lasts",
     FailureKind.QUOTA_EXHAUSTED: "the institution's calls of the day are used up: look tomorrow",
-    FailureKind.CREDENTIALS: "give the key the area Configuration, read-only is enough",
+    FailureKind.CREDENTIALS: "give the key the area that it lacks",
     FailureKind.REFUSED: "Alma does not show this: look it up in Alma's configuration",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One finding. `to_do` is there whenever something has to be done or to be known."""
 
     topic: Topic
@@ -125,29 +115,30 @@ class Check:
     is_trouble: bool = False
 
 
-def present(topic: Topic, found: str) -> Check:
-    return Check(topic, CheckState.PRESENT, found)
+def present(topic: Topic, found: str) -> Finding:
+    return Finding(topic, CheckState.PRESENT, found)
 
 
-def missing(topic: Topic, found: str, hint: str = "") -> Check:
+def missing(topic: Topic, found: str, hint: str = "") -> Finding:
     """`hint` comes before the advice: what is nearest, or what there is."""
-    to_do = f"{hint}; {ADVICE[topic]}" if hint else ADVICE[topic]
-    return Check(topic, CheckState.MISSING, found, to_do, is_trouble=True)
+    to_do = f"{hint} – {ADVICE[topic]}" if hint else ADVICE[topic]
+    return Finding(topic, CheckState.MISSING, found, to_do, is_trouble=True)
 
 
-def not_set(topic: Topic, found: str, *, needed: bool) -> Check:
-    return Check(topic, CheckState.NOT_SET, found, ADVICE[topic], is_trouble=needed)
+def not_set(topic: Topic, found: str, *, needed: bool) -> Finding:
+    return Finding(topic, CheckState.NOT_SET, found, ADVICE[topic], is_trouble=needed)
 
 
-def unreadable(topic: Topic, failure: AlmaFailure) -> Check:
-    return Check(
+def unreadable(topic: Topic, failure: AlmaFailure) -> Finding:
+    why = failure.kind if failure.kind is FailureKind.CREDENTIALS else failure
+    return Finding(
         topic,
         CheckState.UNKNOWN,
-        f"could not look: {failure}",
+        f"could not look: {why}",
         WHEN_UNREADABLE[failure.kind],
         is_trouble=True,
     )
 
 
-def unknown(topic: Topic, why: str, to_do: str | None = None) -> Check:
-    return Check(topic, CheckState.UNKNOWN, why, to_do or ADVICE[topic], is_trouble=True)
+def unknown(topic: Topic, why: str, to_do: str | None = None) -> Finding:
+    return Finding(topic, CheckState.UNKNOWN, why, to_do or ADVICE[topic], is_trouble=True)

@@ -8,11 +8,10 @@ from functools import partial
 
 from reconciler.core.model import HostLmsCode
 from reconciler.core.placing import LibraryConfig
-from reconciler.core.status import EffectKind
+from reconciler.core.status import CheckState, EffectKind
 from reconciler.engine.doctor.findings import (
     ADVICE,
-    Check,
-    CheckState,
+    Finding,
     Topic,
     missing,
     not_set,
@@ -70,11 +69,11 @@ class Institution:
     alma: AlmaSurveyor | None
     database: DatabaseSight
 
-    async def checks(self) -> list[Check]:
+    async def checks(self) -> list[Finding]:
         """Every topic once, in the order in which a person would cure them."""
         return [replace(check, host_lms=self.code) async for check in self._checks()]
 
-    async def _checks(self) -> AsyncIterator[Check]:
+    async def _checks(self) -> AsyncIterator[Finding]:
         if self.alma is None:
             why = "could not look: its key was not found"
             yield unknown(Topic.KEY, why, f"see {Topic.SECRET} above")
@@ -104,7 +103,7 @@ class Institution:
                 break
         return found
 
-    def _key(self, probes: Mapping[KeyArea, AlmaFailure | None]) -> Check:
+    def _key(self, probes: Mapping[KeyArea, AlmaFailure | None]) -> Finding:
         lost = _lost(probes)
         if lost is not None:
             return unreadable(Topic.KEY, lost)
@@ -112,7 +111,7 @@ class Institution:
             return missing(Topic.KEY, f"refused in every area: {next(iter(probes.values()))}")
         return present(Topic.KEY, "Alma accepts it")
 
-    def _areas(self, probes: Mapping[KeyArea, AlmaFailure | None]) -> Iterator[Check]:
+    def _areas(self, probes: Mapping[KeyArea, AlmaFailure | None]) -> Iterator[Finding]:
         for area, failure in probes.items():
             topic = READ_TOPICS[area]
             if failure is None:
@@ -122,7 +121,7 @@ class Institution:
             else:
                 yield unreadable(topic, failure)
 
-    def _writes(self) -> Iterator[Check]:
+    def _writes(self) -> Iterator[Finding]:
         """Never tried here: a write is known to work only by one that worked."""
         proved = self.database.written or {}
         areas = {WRITES_TO[kind] for kind in proved.get(self.code, ()) if kind in WRITES_TO}
@@ -134,9 +133,9 @@ class Institution:
                 yield not_set(topic, why, needed=False)
             else:
                 why = "only a write can show it, and doctor writes nothing"
-                yield Check(topic, CheckState.UNKNOWN, why, ADVICE[topic])
+                yield Finding(topic, CheckState.UNKNOWN, why, ADVICE[topic])
 
-    async def _owner(self, alma: AlmaSurveyor) -> Check:
+    async def _owner(self, alma: AlmaSurveyor) -> Finding:
         """Whose key it is: the mistake that no other check would find."""
         try:
             whose = await alma.institution()
@@ -149,7 +148,7 @@ class Institution:
 
     # --- clock and quota ---------------------------------------------------------
 
-    def _clock(self, alma: AlmaSurveyor) -> Check:
+    def _clock(self, alma: AlmaSurveyor) -> Finding:
         ahead = alma.clock_ahead
         if ahead is None:
             return unknown(Topic.CLOCK, "could not look: no answer told its time")
@@ -158,7 +157,7 @@ class Institution:
             return missing(Topic.CLOCK, told)
         return present(Topic.CLOCK, f"agrees with Alma's within {CLOCKS_AGREE:.0f} s")
 
-    def _quota(self, alma: AlmaSurveyor) -> Check:
+    def _quota(self, alma: AlmaSurveyor) -> Finding:
         left, reserve = alma.remaining_today, self.daily_reserve
         if left is None:
             why = "could not look: Alma did not say how many calls are left today"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.status import CheckState
 from reconciler.engine.doctor.findings import (
-    Check,
-    CheckState,
+    Finding,
     Topic,
     missing,
     not_set,
@@ -35,7 +35,7 @@ class Premises:
     secrets: Sequence[SecretSight]
     database: DatabaseSight
 
-    def checks(self) -> Iterator[Check]:
+    def checks(self) -> Iterator[Finding]:
         if self.libraries:
             yield present(Topic.SETTINGS, f"{self.settings}: {self.libraries} libraries")
         else:
@@ -51,19 +51,19 @@ class Premises:
             yield self._filesystem()
             yield self._file_modes()
 
-    def _database(self) -> Check:
+    def _database(self) -> Finding:
         sight = self.database
         if sight.problem is not None:
             return missing(Topic.DATABASE, f"{sight.shown}: {sight.problem}")
         if sight.is_new:
-            return Check(
+            return Finding(
                 Topic.DATABASE,
                 CheckState.PRESENT,
                 f"{sight.shown}: new, nothing is stored in it yet",
             )
         return present(Topic.DATABASE, sight.shown)
 
-    def _schema(self) -> Check:
+    def _schema(self) -> Finding:
         sight = self.database
         if sight.problem is not None:
             return unknown(Topic.SCHEMA, "could not look: no database", "see database")
@@ -76,7 +76,7 @@ class Premises:
             return not_set(Topic.SCHEMA, "made by the first command that stores", needed=False)
         return present(Topic.SCHEMA, "up to date")
 
-    def _filesystem(self) -> Check:
+    def _filesystem(self) -> Finding:
         sight = self.database
         if sight.filesystem is None:
             return unknown(
@@ -88,7 +88,7 @@ class Premises:
             return missing(Topic.FILESYSTEM, f"{sight.folder} lies on {sight.filesystem}")
         return present(Topic.FILESYSTEM, f"{sight.folder} lies on {sight.filesystem}")
 
-    def _file_modes(self) -> Check:
+    def _file_modes(self) -> Finding:
         sight = self.database
         if sight.open_to_others:
             files = " ".join(sight.open_to_others)

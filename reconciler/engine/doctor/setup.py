@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from reconciler.core.model import LibraryCode
 from reconciler.core.placing import LibraryConfig
+from reconciler.core.status import CheckState
 from reconciler.engine.doctor.findings import (
-    Check,
-    CheckState,
+    Finding,
     Topic,
     missing,
     not_set,
@@ -22,7 +22,7 @@ from reconciler.engine.doctor.findings import (
 from reconciler.engine.doctor.reads import Read, tried
 from reconciler.errors import AlmaFailure
 from reconciler.ports import AlmaSurveyor, LibrarySight
-from reconciler.wording import did_you_mean
+from reconciler.wording import nearest
 
 MANY = 8
 """So many codes are named at most; a longer list helps nobody."""
@@ -38,7 +38,7 @@ class Setup:
     pickups: frozenset[LibraryCode]
     """Where the lends that we follow are collected in this institution."""
 
-    async def checks(self) -> AsyncIterator[Check]:
+    async def checks(self) -> AsyncIterator[Finding]:
         config = self.config
         libraries = await tried(self.alma.libraries)
         yield self._sharing_library(libraries)
@@ -66,7 +66,7 @@ class Setup:
 
     # --- libraries -----------------------------------------------------------------
 
-    def _library(self, topic: Topic, code: LibraryCode | None, libraries: Libraries) -> Check:
+    def _library(self, topic: Topic, code: LibraryCode | None, libraries: Libraries) -> Finding:
         if code is None:
             return not_set(topic, "the settings name no library", needed=self.acts)
         if isinstance(libraries, AlmaFailure):
@@ -76,7 +76,7 @@ class Setup:
             return present(topic, code)
         return missing(topic, f"{code}: no such library", _nearest(code, codes))
 
-    def _sharing_library(self, libraries: Libraries) -> Check:
+    def _sharing_library(self, libraries: Libraries) -> Finding:
         topic, code = Topic.SHARING_LIBRARY, self.config.sharing_library
         found = self._library(topic, code, libraries)
         if found.state is not CheckState.PRESENT or isinstance(libraries, AlmaFailure):
@@ -90,7 +90,7 @@ class Setup:
             return missing(topic, why)
         return found
 
-    def _transit_library(self, libraries: Libraries) -> Check:
+    def _transit_library(self, libraries: Libraries) -> Finding:
         topic, code = Topic.TRANSIT_LIBRARY, self.config.transit_library
         found = self._library(topic, code, libraries)
         if found.state is not CheckState.PRESENT or code is None:
@@ -103,14 +103,16 @@ class Setup:
 
     # --- desks and locations -----------------------------------------------------------
 
-    async def _sharing_desk(self, libraries: Libraries) -> Check:
+    async def _sharing_desk(self, libraries: Libraries) -> Finding:
         topic = Topic.SHARING_DESK
         library, desk = self.config.sharing_library, self.config.sharing_circ_desk
         if desk is None:
-            return not_set(topic, "holds go to the library, not to a desk of it", needed=False)
+            return not_set(
+                topic, "optional; holds go to the library, not to a desk of it", needed=False
+            )
         return await self._part(topic, desk, library, libraries, self.alma.desks)
 
-    async def _virtual_location(self, libraries: Libraries) -> Check:
+    async def _virtual_location(self, libraries: Libraries) -> Finding:
         topic = Topic.VIRTUAL_LOCATION
         library, location = self.config.virtual_library, self.config.virtual_location
         if location is None:
@@ -124,7 +126,7 @@ class Setup:
         library: LibraryCode | None,
         libraries: Libraries,
         read: Callable[[str], Awaitable[tuple[str, ...]]],
-    ) -> Check:
+    ) -> Finding:
         """A desk or a location of one library."""
         if library is None:
             return unknown(topic, f"{code}: could not look, its library is not set")
@@ -137,9 +139,9 @@ class Setup:
             return unreadable(topic, codes)
         if code in codes:
             return present(topic, f"{code} of {library}")
-        return missing(topic, f"{code}: {library} has no such one", _nearest(code, codes))
+        return missing(topic, f"{code}: {library} has none of that code", _nearest(code, codes))
 
-    async def _circ_desk(self, libraries: Libraries) -> Check:
+    async def _circ_desk(self, libraries: Libraries) -> Finding:
         """Loans are made at the item's own library, scans at the transit library."""
         topic, desk, transit = Topic.CIRC_DESK, self.config.circ_desk, self.config.transit_library
         if isinstance(libraries, AlmaFailure):
@@ -161,9 +163,10 @@ class Setup:
 
     async def _codes(
         self, topic: Topic, table: str, wanted: tuple[str, ...], *, needed: bool
-    ) -> Check:
+    ) -> Finding:
         if not wanted:
-            return not_set(topic, "the settings name none", needed=needed)
+            why = "the settings name none" if needed else "optional; the settings name none"
+            return not_set(topic, why, needed=needed)
         codes = await tried(partial(self.alma.codes, table))
         if isinstance(codes, AlmaFailure):
             return unreadable(topic, codes)
@@ -171,17 +174,20 @@ class Setup:
         wrong = [code for code in dict.fromkeys(wanted) if code not in enabled]
         if not wrong:
             return present(topic, ", ".join(dict.fromkeys(wanted)))
-        told = [f"{each}: {'disabled' if each in codes else 'not'} in {table}" for each in wrong]
-        return missing(topic, ", ".join(told), _nearest(wrong[0], enabled))
+        told = ", ".join(
+            f"{each}: {'disabled' if each in codes else 'not'} in {table}" for each in wrong
+        )
+        return missing(topic, told, _nearest(wrong[0], enabled))
 
 
 def _nearest(code: str, known: Iterable[str]) -> str:
+    """What was probably meant, or what there is."""
     words = list(known)
-    hint = did_you_mean(code, words)
-    return hint if len(words) <= MANY or hint.startswith("did you mean") else ""
+    near = nearest(code, words)
+    return f"did you mean {near}?" if near else f"there is {_listed(words)}"
 
 
 def _listed(codes: list[str]) -> str:
     if len(codes) <= MANY:
-        return ", ".join(codes)
+        return ", ".join(codes) or "none"
     return f"{', '.join(codes[:MANY])} and {len(codes) - MANY} more"
