@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,12 +27,23 @@ from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.errors import SchemaError, SettingsError
-from reconciler.ports import AlmaReader, AlmaSurveyor, AlmaWriter, Clock, Owner, SecretSight, Sink
+from reconciler.ports import (
+    AlmaReader,
+    AlmaSurveyor,
+    AlmaWriter,
+    Census,
+    Clock,
+    InstitutionTally,
+    Owner,
+    SecretSight,
+    Sink,
+)
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import AlmaSettings, Settings
 from reconciler.settings import LogSink as LogSettings
 from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
+from reconciler.store.census import census
 from reconciler.store.database import Database
 from reconciler.store.filesystem import MOUNTS
 from reconciler.store.outbox import SqlOutbox
@@ -43,6 +54,7 @@ if TYPE_CHECKING:
     import httpx
 
     from reconciler.alma.gateway import Gateway, Tally
+    from reconciler.metrics import Metrics
 
 
 DELIVER_WITHIN = timedelta(seconds=60)
@@ -58,6 +70,8 @@ class App:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     """Instead of a network, per host LMS (tests, simulations)."""
+    metered: bool = False
+    """Whether what happens is counted; `metrics` has the numbers."""
 
     def __post_init__(self) -> None:
         self.policy: Policy = self.settings.policy()
@@ -190,7 +204,10 @@ class App:
             tls=self._tls if host.base_url.startswith("https") else None,
         )
         limiter = Limiter(host.calls_per_second, self.clock)
-        return Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        gateway = Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        if self.metered:
+            gateway.counted = partial(self.metrics.called, code)
+        return gateway
 
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:
@@ -204,6 +221,32 @@ class App:
     def _tls(self) -> ssl.SSLContext:
         """One for all tenants: loading the certificates takes 20 ms."""
         return ssl.create_default_context()
+
+    # --- seeing --------------------------------------------------------------
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from reconciler.metrics import Metrics
+
+        return Metrics(self.policy)
+
+    @property
+    def institution_tallies(self) -> dict[HostLmsCode, InstitutionTally]:
+        """What each Alma that was called said of itself."""
+        hosts = self.settings.alma_hosts()
+        return {
+            code: InstitutionTally(
+                hosts[code].daily_reserve, tally.remaining_today, tally.clock_ahead
+            )
+            for code, tally in self.tallies.items()
+        }
+
+    async def census(self) -> Census:
+        """What stands in the database, counted on a thread of its own.
+
+        Raises StoreUnavailable.
+        """
+        return await asyncio.to_thread(census, self.database, self.clock.now())
 
     # --- the engine ----------------------------------------------------------
 
@@ -244,12 +287,13 @@ class App:
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+        made = Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+        return replace(made, counted=self.metrics.delivery) if self.metered else made
 
     @cached_property
     def runner(self) -> EffectRunner:
         longest_write = self.settings.http.write_read_timeout
-        return EffectRunner(
+        made = EffectRunner(
             writers=self.writer,
             configs=self.configs,
             policy=self.policy,
@@ -261,10 +305,11 @@ class App:
             lease=self.settings.polling.lease + 2 * longest_write,
             longest_write=longest_write,
         )
+        return replace(made, counted=self.metrics.effect) if self.metered else made
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        return Reconciler(
+        made = Reconciler(
             readers=self.reader,
             recorder=self.recorder,
             runner=self.runner,
@@ -274,6 +319,7 @@ class App:
             clock=self.clock,
             policy=self.policy,
         )
+        return replace(made, counted=self.metrics.reconciled) if self.metered else made
 
     async def cycle(self, options: CycleOptions) -> CycleReport:
         """One cycle over the selection, notifications included."""

@@ -28,9 +28,13 @@ BOUND = frozenset(
         "cycle",
         "detail",
         "effect",
+        "failed_reads",
+        "faults",
         "host_lms",
+        "parked",
         "path",
         "reason",
+        "reconciled",
         "role",
         "rule",
         "seconds",
@@ -39,6 +43,7 @@ BOUND = frozenset(
         "tenant",
         "transaction",
         "transactions",
+        "transitions",
         "version",
     }
 )

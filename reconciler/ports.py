@@ -35,6 +35,7 @@ from reconciler.core.model import (
 from reconciler.core.outbox import Delivery, Message, MessageState
 from reconciler.core.placing import Placing
 from reconciler.core.status import DcbStatus, EffectKind
+from reconciler.errors import FailureKind
 
 
 class Clock(Protocol):
@@ -178,6 +179,26 @@ class AlmaWriter(AlmaReader, Protocol):
     async def set_due_date(
         self, user_id: UserId, loan_id: LoanId, due_at: datetime
     ) -> LoanSight: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallMade:
+    """One call to Alma that was answered or given up. `endpoint` holds no id. Seconds."""
+
+    endpoint: str
+    failure: FailureKind | None
+    waited: float
+    """For its turn under the limit."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstitutionTally:
+    """What one Alma said of itself; None where it has not."""
+
+    daily_reserve: int
+    remaining_today: int | None
+    clock_ahead: float | None
 
 
 class KeyArea(StrEnum):
@@ -377,6 +398,47 @@ class Filter:
     status: DcbStatus | None = None
     tenant: HostLmsCode | None = None
     parked: bool = False
+    limit: int | None = None
+    """At most so many, after the first `offset`."""
+    offset: int = 0
+
+
+class Standing(StrEnum):
+    """How a live transaction is, apart from its status; the first word that fits."""
+
+    PAUSED = "paused"
+    PARKED = "parked"
+    FAILING = "failing"
+    """Its last look could not read everything."""
+    HEALTHY = "healthy"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingCount:
+    tenant: HostLmsCode
+    status: DcbStatus
+    health: Standing
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many wait, and since when the first of them."""
+
+    count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What stands in the database at one moment, counted."""
+
+    standing: tuple[StandingCount, ...]
+    """Live transactions."""
+    due: Mapping[HostLmsCode, Waiting]
+    ambiguous: Mapping[tuple[HostLmsCode, EffectKind], int]
+    outbox: Mapping[str, Waiting]
+    """Pending messages, by sink."""
 
 
 class Store(Protocol):
@@ -403,6 +465,9 @@ class Store(Protocol):
         """Raises UnknownTransaction."""
 
     def find(self, filter: Filter) -> list[Transaction]: ...
+
+    def count(self, filter: Filter) -> int:
+        """How many there are, whatever the filter's limit."""
 
     def history(self, id: TransactionId) -> list[HistoryEntry]: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,7 +21,7 @@ from reconciler.alma.document import Node
 from reconciler.alma.failures import of_answer, unreadable
 from reconciler.alma.limiter import Limiter
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
-from reconciler.ports import Clock
+from reconciler.ports import CallMade, Clock
 
 ROOT = "/almaws/v1"
 JSON = "application/json"
@@ -120,6 +120,8 @@ class Gateway:
         self, connections: Connections, api_key: str, *, limiter: Limiter, clock: Clock
     ) -> None:
         self.tally = Tally()
+        self.counted: Callable[[CallMade], None] = _uncounted
+        """Told of every call."""
         self._connections = connections
         self._limiter = limiter
         self._clock = clock
@@ -155,13 +157,20 @@ class Gateway:
         await self._connections.aclose()
 
     async def _attempt(self, call: Call) -> Answer:
+        asked_at = self._clock.monotonic()
         await self._limiter.acquire()
+        sent_at = self._clock.monotonic()
+        failed: FailureKind | None = None
         try:
             answer = await self._answer(call)
         except AlmaFailure as failure:
-            self.tally.failures[failure.kind] += 1
-            self.tally.answered += failure.kind in _ALMA_SPOKE
+            failed = failure.kind
+            self.tally.failures[failed] += 1
+            self.tally.answered += failed in _ALMA_SPOKE
             raise
+        finally:
+            seconds = self._clock.monotonic() - sent_at
+            self.counted(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
         self.tally.answered += 1
         return answer
 
@@ -217,6 +226,10 @@ def _strings(tree: Any) -> Iterator[str]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _strings(value)
+
+
+def _uncounted(_: CallMade) -> None:
+    """Nobody counts."""
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:

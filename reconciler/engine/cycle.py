@@ -45,6 +45,18 @@ class CycleReport:
         settled = (OutcomeKind.DONE, OutcomeKind.PARK)
         return len({each.transaction.id for each in self.outcomes if each.kind in settled})
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the cycle's log line tells."""
+        written = [each for each in self.outcomes if each.kind is not OutcomeKind.OVERTAKEN]
+        return {
+            "reconciled": self.reconciled,
+            "transitions": sum(len(each.decision.hops) for each in written if each.decision),
+            "parked": sum(each.newly_parked is not None for each in written),
+            "failed_reads": sum(len(each.failures) for each in written),
+            "faults": sum(each.kind is OutcomeKind.RETRY for each in written),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
@@ -63,12 +75,16 @@ class Cycle:
         Raises StoreUnavailable when the database fails; what was settled before stays settled.
         """
         report = CycleReport(cycle_id)
+        began_at = self.clock.monotonic()
         with logger.contextualize(cycle=cycle_id):
             freed = await self.storage.run(self.store.rescue, self.is_dead)
             if freed:
                 logger.bind(transactions=freed).warning("claims of a dead process freed")
             tenants = options.tenants or self.tenants
             await _all(self._tenant(tenant, options, report) for tenant in tenants)
+            seconds = round(self.clock.monotonic() - began_at, 1)
+            told = logger.bind(**report.counts, seconds=seconds)
+            told.log("INFO" if report.outcomes else "DEBUG", "cycle finished")
         return report
 
     async def _tenant(

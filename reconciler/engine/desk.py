@@ -139,6 +139,10 @@ class Desk:
     def list(self, filter: Filter) -> list[Json]:
         return [row_view(each) for each in self.store.find(filter)]
 
+    def page(self, filter: Filter) -> Json:
+        """Some of what `list` shows, and how much there is."""
+        return {"transactions": self.list(filter), "total": self.store.count(filter)}
+
     def counts(self, filter: Filter) -> dict[str, int]:
         """How many transactions stand in each status."""
         found = Counter(str(each.status) for each in self.store.find(filter))

@@ -98,6 +98,10 @@ class DeliveryTally:
     dead: int = 0
 
 
+def _uncounted(_: str, __: MessageState) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Delivers what is due. Delivery is claimed first, so that two processes seldom send twins."""
@@ -107,6 +111,8 @@ class Dispatcher:
     storage: Storage
     clock: Clock
     tally: DeliveryTally = field(default_factory=DeliveryTally)
+    counted: Callable[[str, MessageState], None] = _uncounted
+    """Told of every try: the sink, and the state that it left the message in."""
 
     async def run(self, within: timedelta) -> None:
         """Deliver until nothing is due, or the time is used up. Raises StoreUnavailable."""
@@ -140,6 +146,7 @@ class Dispatcher:
 
     async def _record(self, message: Message, delivery: Delivery) -> None:
         after = self._after(message, delivery)
+        self.counted(message.sink, after.state)
         if after.state is MessageState.DELIVERED:
             self.tally.delivered += 1
         elif after.state is MessageState.DEAD:

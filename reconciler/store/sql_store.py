@@ -7,11 +7,11 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
@@ -109,15 +109,21 @@ class SqlStore:
 
     def find(self, filter: Filter) -> list[Transaction]:
         """The transactions that `list` shows, longest in their status first."""
-        chosen = select(_T.id).order_by(_T.status_since, _T.id)
-        if filter.status is not None:
-            chosen = chosen.where(_T.status == str(filter.status))
-        if filter.parked:
-            chosen = chosen.where(_T.parked_reason.is_not(None))
-        if filter.tenant is not None:
-            chosen = chosen.where(_involves(filter.tenant))
+        chosen = (
+            select(_T.id)
+            .where(*_conditions(filter))
+            .order_by(_T.status_since, _T.id)
+            .limit(filter.limit)
+            .offset(filter.offset or None)
+        )
         with self._database.read() as connection:
             return load(connection, _ids(connection, chosen))
+
+    def count(self, filter: Filter) -> int:
+        """How many there are, whatever the filter's limit."""
+        counted = select(func.count()).select_from(TRANSACTIONS).where(*_conditions(filter))
+        with self._database.read() as connection:
+            return connection.execute(counted).scalar_one()
 
     def history(self, id: TransactionId) -> list[HistoryEntry]:
         chosen = select(HISTORY).where(HISTORY.c.transaction_id == id).order_by(HISTORY.c.seq)
@@ -222,6 +228,15 @@ def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) ->
     if selection.due_only:
         query = query.where(_T.next_poll_at <= now)
     return query
+
+
+def _conditions(filter: Filter) -> Iterator[ColumnElement[bool]]:
+    if filter.status is not None:
+        yield _T.status == str(filter.status)
+    if filter.parked:
+        yield _T.parked_reason.is_not(None)
+    if filter.tenant is not None:
+        yield _involves(filter.tenant)
 
 
 def _involves(tenant: HostLmsCode) -> Any:

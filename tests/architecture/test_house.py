@@ -37,7 +37,9 @@ from reconciler.core.transitions import TRANSITIONS, rows_from
 from reconciler.engine.doctor.findings import ADVICE, WHEN_UNREADABLE, Topic
 from reconciler.engine.doctor.institution import READ_TOPICS, WRITES_TO
 from reconciler.engine.effects.verbs import VERBS
+from reconciler.engine.reconcile import OutcomeKind
 from reconciler.errors import FailureKind
+from reconciler.metrics import METRICS, RESULTS, Name, markdown
 from reconciler.ports import KeyArea
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +70,8 @@ TRACKED = subprocess.run(
         (WRITES_TO, set(EffectKind) - {EffectKind.NOTIFY}),
         (READ_TOPICS, KeyArea),
         (PROBES, KeyArea),
+        (METRICS, Name),
+        (RESULTS, OutcomeKind),
     ],
 )
 def test_a_table_has_every_word_and_no_other(table: dict[object, object], words: object) -> None:
@@ -152,6 +156,11 @@ def test_no_file_names_a_package_registry() -> None:
 def test_the_readme_has_the_diagram_of_the_table() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert mermaid() in readme, "the diagram is stale: run python -m reconciler.core.diagram"
+
+
+def test_the_readme_has_the_table_of_the_metrics() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert markdown() in readme, "the table is stale: run python -m reconciler.metrics"
 
 
 def test_every_setting_is_in_the_commented_settings_file() -> None:

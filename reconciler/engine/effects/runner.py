@@ -59,6 +59,10 @@ class EffectTally:
             self.failed += 1
 
 
+def _uncounted(_: Intent) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class EffectRunner:
     writers: Callable[[HostLmsCode], AlmaWriter]
@@ -75,6 +79,8 @@ class EffectRunner:
     """How long a library may still be at work on a call whose caller has died."""
 
     tally: EffectTally = field(default_factory=EffectTally)
+    counted: Callable[[Intent], None] = _uncounted
+    """Told of every step, as it left its intent."""
 
     def has_work(self, transaction: Transaction, now: datetime, *, force: bool = False) -> bool:
         """Whether an effect of this transaction is to be carried out now."""
@@ -146,6 +152,7 @@ class EffectRunner:
         if claim_after is None:
             return False, None
         self.tally.count(end.intent.state)
+        self.counted(end.intent)
         recorded = await self._record(claim_after, end)
         return end.intent.state in (IntentState.DONE, IntentState.WITHDRAWN), recorded
 
