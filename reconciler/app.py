@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,14 @@ from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
-from reconciler.errors import SchemaError, SettingsError
+from reconciler.engine.tenure import Process, Tenure
+from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
 from reconciler.ports import AlmaReader, AlmaWriter, Clock, Owner, Sink
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import AlmaSettings, Settings
@@ -30,8 +33,10 @@ from reconciler.settings import LogSink as LogSettings
 from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.database import Database
+from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.sql_store import SqlStore
+from reconciler.systemd import watchdog_seconds
 
 if TYPE_CHECKING:
     import httpx
@@ -146,7 +151,9 @@ class App:
             tls=self._tls if host.base_url.startswith("https") else None,
         )
         limiter = Limiter(host.calls_per_second, self.clock)
-        return Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        gateway = Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        gateway.on_end = self.progress.advance
+        return gateway
 
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:
@@ -200,7 +207,8 @@ class App:
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+        on_end = self.progress.advance
+        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock, on_end)
 
     @cached_property
     def runner(self) -> EffectRunner:
@@ -231,27 +239,110 @@ class App:
             policy=self.policy,
         )
 
-    async def cycle(self, options: CycleOptions) -> CycleReport:
-        """One cycle over the selection, notifications included."""
-        cycle = Cycle(
+    @property
+    def tenants(self) -> tuple[HostLmsCode, ...]:
+        return tuple(HostLmsCode(code) for code in self.settings.host_lms)
+
+    @cached_property
+    def tenure(self) -> Tenure:
+        process = Process(self.owner, is_dead)
+        lease = self.settings.polling.lease
+        return Tenure(SqlLeases(self.database), self.storage, self.clock, process, lease)
+
+    @cached_property
+    def progress(self) -> Progress:
+        silence = watchdog_seconds(self.environ) or self.settings.longest_silence.total_seconds()
+        return Progress(self.clock, silence)
+
+    @cached_property
+    def work_cycle(self) -> Cycle:
+        return Cycle(
             reconciler=self.reconciler,
             store=self.store,
             storage=self.storage,
             clock=self.clock,
             owner=self.owner,
             lease=self.settings.polling.lease,
-            tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
+            tenants=self.tenants,
             is_dead=is_dead,
+            on_end=self.progress.advance,
         )
-        report = await cycle.run(options, new_id())
-        await self.dispatcher.run(DELIVER_WITHIN)
+
+    async def cycle(self, options: CycleOptions) -> CycleReport:
+        """One cycle over the selection, notifications included.
+
+        It takes the leases that are free for as long as it lasts; what others look after is left
+        to them and named in the report. A lease that is lost meanwhile stops every write under it.
+        """
+        others = await self.tenure.take_free(options.tenants or self.tenants)
+        held = self.tenure.held
+        if not held:
+            return CycleReport(new_id(), held_elsewhere=tuple(others))
+        try:
+            report = await self.work_cycle.run(replace(options, tenants=held), new_id())
+            await self.dispatcher.run(DELIVER_WITHIN)
+        finally:
+            with suppress(StoreUnavailable):  # what cannot be given back ends by itself
+                await self.tenure.release(held)
+        report.held_here, report.held_elsewhere = held, tuple(others)
         return report
+
+    # --- the daemon ----------------------------------------------------------
+
+    async def work(
+        self, tenant: HostLmsCode, may_go_on: Callable[[HostLmsCode], bool]
+    ) -> CycleReport:
+        """Everything that is due at one library whose lease is held."""
+        return await self.work_cycle.run(CycleOptions(False, (tenant,), (), may_go_on), new_id())
+
+    async def deliver(self) -> None:
+        """What is due to be told; a tick's time at most, the rest is due in the next one."""
+        await self.dispatcher.run(self.settings.polling.tick)
+
+    @property
+    def tick(self) -> float:
+        """Seconds between two looks for what is due."""
+        return self.settings.polling.tick.total_seconds()
+
+    async def pull_in(self, now: datetime, longest: timedelta) -> None:
+        """No next look lies further ahead than `longest` (a clock was set back)."""
+        await self.storage.run(self.store.pull_in, now + longest)
+
+    async def check_storage(self) -> None:
+        """Raises StoreUnavailable, and SchemaError when the schema is not ours."""
+        await self.storage.run(self._check_storage)
+
+    def _check_storage(self) -> None:
+        self.database.verify()
+        self.prepare_schema()
+
+    def reloaded(self, settings: Settings) -> App:
+        """An App of new settings over the same database, leases and progress.
+
+        Raises SettingsError when something changed that only a restart can change.
+        """
+        for section in ("database", "web"):
+            if getattr(settings, section) != getattr(self.settings, section):
+                raise SettingsError(f"{section}: a change here needs a restart")
+        new = App(settings, self.clock, self.environ, self.transports)
+        new.database.dispose()
+        new.database, new.store, new.owner = self.database, self.store, self.owner
+        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id)
+        vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
+        new.check_keys()
+        _ = new.sinks  # their secrets are found now or refused now
+        self.tenure.lease = settings.polling.lease
+        return new
+
+    async def aclose(self) -> None:
+        """Close the connections to the libraries; calls under way are waited for."""
+        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
 
     async def __aenter__(self) -> App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+        await self.aclose()
         self.close()
 
     def close(self) -> None:

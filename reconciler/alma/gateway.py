@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -102,6 +102,8 @@ class Gateway:
         self, connections: Connections, api_key: str, *, limiter: Limiter, clock: Clock
     ) -> None:
         self.tally = Tally()
+        self.on_end: Callable[[], None] = _nobody_asked
+        """Called when a call was answered or given up."""
         self._connections = connections
         self._limiter = limiter
         self._headers = {
@@ -140,9 +142,11 @@ class Gateway:
         try:
             answer = await self._answer(call)
         except AlmaFailure as failure:
+            self.on_end()
             self.tally.failures[failure.kind] += 1
             self.tally.answered += failure.kind in _ALMA_SPOKE
             raise
+        self.on_end()
         self.tally.answered += 1
         return answer
 
@@ -175,6 +179,10 @@ class Gateway:
         remaining = raw.headers.get("X-Exl-Api-Remaining", "")
         if remaining.isascii() and remaining.isdigit():
             self.tally.remaining_today = int(remaining)
+
+
+def _nobody_asked() -> None:
+    """Nobody wants to know of calls that have ended."""
 
 
 def _strings(tree: Any) -> Iterator[str]:

@@ -106,6 +106,8 @@ class Dispatcher:
     outbox: Outbox
     storage: Storage
     clock: Clock
+    on_end: Callable[[], None]
+    """Called when a delivery was tried."""
     tally: DeliveryTally = field(default_factory=DeliveryTally)
 
     async def run(self, within: timedelta) -> None:
@@ -150,6 +152,7 @@ class Dispatcher:
         else:
             self.tally.failed += 1
         await self.storage.run(self.outbox.record_messages, [after])
+        self.on_end()
 
     def _after(self, message: Message, delivery: Delivery) -> Message:
         now = self.clock.now()

@@ -7,6 +7,7 @@ transaction that reads and then writes fails at once when another process wrote 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ class Database:
         self.url = _supported(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        self._identity: int | None = None
 
     @property
     def shown(self) -> str:
@@ -42,6 +44,28 @@ class Database:
         if not self.is_sqlite or not name or name == ":memory:":
             return False
         return not Path(name).exists()
+
+    def verify(self) -> None:
+        """What an open connection would not notice: its file was removed, replaced, or protected.
+
+        Raises StoreUnavailable. A replaced file is connected to anew.
+        """
+        name = self.url.database
+        if not self.is_sqlite or not name or name == ":memory:":
+            return
+        path = Path(name)
+        try:
+            identity = path.stat().st_ino
+        except OSError as error:
+            self._identity = None
+            self.dispose()
+            raise StoreUnavailable(f"{path}: {error.strerror}") from None
+        for needed in (path, path.parent):
+            if not os.access(needed, os.W_OK):
+                raise StoreUnavailable(f"{needed}: it cannot be written to (read-only)")
+        if self._identity not in (None, identity):
+            self.dispose()
+        self._identity = identity
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
