@@ -6,36 +6,36 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import logs
 from reconciler.clock import SystemClock, new_id
-from reconciler.core.model import HostLmsCode, Policy
+from reconciler.core.model import HostLmsCode, Intent, Policy
+from reconciler.core.outbox import MessageState
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
-from reconciler.engine.doctor.checkup import Checkup, examine
-from reconciler.engine.doctor.institution import Institution
-from reconciler.engine.doctor.premises import Premises
 from reconciler.engine.effects.runner import EffectRunner
-from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.progress import Progress
+from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
-from reconciler.errors import SchemaError, SettingsError
+from reconciler.engine.tenure import Process, Tenure
+from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
 from reconciler.ports import (
     AlmaReader,
     AlmaSurveyor,
     AlmaWriter,
+    CallMade,
     Census,
     Clock,
     InstitutionTally,
     Owner,
-    SecretSight,
     Sink,
 )
 from reconciler.processes import is_dead, this_process
@@ -45,10 +45,10 @@ from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.census import census
 from reconciler.store.database import Database
-from reconciler.store.filesystem import MOUNTS
+from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.sql_store import SqlStore
-from reconciler.store.survey import survey
+from reconciler.systemd import watchdog_seconds
 
 if TYPE_CHECKING:
     import httpx
@@ -145,29 +145,13 @@ class App:
             self._gateways[code] = self._gateway(code)
         return Surveyor(self._gateways[code])
 
-    async def examine(self, source: str, mounts: Path = MOUNTS) -> Checkup:
-        """What `doctor` finds: settings, database, every Alma. Only GETs; nothing is stored."""
-        database = survey(self.database, mounts)
-        secrets = [_secret_sight(key, use) for key, use in self._secrets()]
-        premises = Premises(source, len(self.settings.host_lms), secrets, database)
-        unusable = {secret.key for secret in secrets if secret.problem is not None}
-        institutions = [
-            Institution(
-                code,
-                self.configs[code],
-                acts=self.policy.hosts[code].acts,
-                daily_reserve=host.daily_reserve,
-                alma=None if _key_of(code) in unusable else self.surveyor(code),
-                database=database,
-            )
-            for code, host in self.settings.alma_hosts().items()
-        ]
-        return await examine(premises, institutions)
+    def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Every secret of the settings by its key there, and a use of it.
 
-    def _secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Every secret of the settings by its key there, and a use of it that may fail."""
+        The use raises SettingsError, beginning with that key, where the secret cannot be had.
+        """
         for code, host in self.settings.alma_hosts().items():
-            yield _key_of(code), partial(self._key, code, host)
+            yield f"host_lms.{code}.api_key", partial(self._key, code, host)
             if host.webhook_secret is not None:
                 hook = partial(host.webhook_secret.resolve, self.environ)
                 yield f"host_lms.{code}.webhook_secret", hook
@@ -205,15 +189,35 @@ class App:
         )
         limiter = Limiter(host.calls_per_second, self.clock)
         gateway = Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
-        if self.metered:
-            gateway.counted = partial(self.metrics.called, code)
+        gateway.on_end = partial(self._called, code)
         return gateway
+
+    # --- what came to an end: it is progress, and it is counted ---------------
+
+    def _called(self, code: HostLmsCode, call: CallMade) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.called(code, call)
+
+    def _delivered(self, sink: str, state: MessageState) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.delivery(sink, state)
+
+    def _stepped(self, intent: Intent) -> None:
+        if self.metered:
+            self.metrics.effect(intent)
+
+    def _reconciled(self, outcome: Outcome, seconds: float) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.reconciled(outcome, seconds)
 
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:
             key = host.api_key.resolve(self.environ)
         except SettingsError as error:
-            raise SettingsError(f"{_key_of(code)}: {error}") from None
+            raise SettingsError(f"host_lms.{code}.api_key: {error}") from None
         logs.keep_secret(key)
         return key
 
@@ -242,11 +246,8 @@ class App:
         }
 
     async def census(self) -> Census:
-        """What stands in the database, counted on a thread of its own.
-
-        Raises StoreUnavailable.
-        """
-        return await asyncio.to_thread(census, self.database, self.clock.now())
+        """What stands in the database, counted. Raises StoreUnavailable."""
+        return await self.storage.run(census, self.database, self.clock.now())
 
     # --- the engine ----------------------------------------------------------
 
@@ -287,13 +288,12 @@ class App:
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        made = Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
-        return replace(made, counted=self.metrics.delivery) if self.metered else made
+        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock, self._delivered)
 
     @cached_property
     def runner(self) -> EffectRunner:
         longest_write = self.settings.http.write_read_timeout
-        made = EffectRunner(
+        return EffectRunner(
             writers=self.writer,
             configs=self.configs,
             policy=self.policy,
@@ -304,12 +304,12 @@ class App:
             new_id=new_id,
             lease=self.settings.polling.lease + 2 * longest_write,
             longest_write=longest_write,
+            on_end=self._stepped,
         )
-        return replace(made, counted=self.metrics.effect) if self.metered else made
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        made = Reconciler(
+        return Reconciler(
             readers=self.reader,
             recorder=self.recorder,
             runner=self.runner,
@@ -319,44 +319,118 @@ class App:
             clock=self.clock,
             policy=self.policy,
         )
-        return replace(made, counted=self.metrics.reconciled) if self.metered else made
 
-    async def cycle(self, options: CycleOptions) -> CycleReport:
-        """One cycle over the selection, notifications included."""
-        cycle = Cycle(
+    @property
+    def tenants(self) -> tuple[HostLmsCode, ...]:
+        return tuple(HostLmsCode(code) for code in self.settings.host_lms)
+
+    @cached_property
+    def tenure(self) -> Tenure:
+        process = Process(self.owner, is_dead)
+        lease = self.settings.polling.lease
+        return Tenure(SqlLeases(self.database), self.storage, self.clock, process, lease)
+
+    @cached_property
+    def progress(self) -> Progress:
+        silence = watchdog_seconds(self.environ) or self.settings.longest_silence.total_seconds()
+        return Progress(self.clock, silence)
+
+    @cached_property
+    def work_cycle(self) -> Cycle:
+        return Cycle(
             reconciler=self.reconciler,
             store=self.store,
             storage=self.storage,
             clock=self.clock,
             owner=self.owner,
             lease=self.settings.polling.lease,
-            tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
+            tenants=self.tenants,
             is_dead=is_dead,
+            on_end=self._reconciled,
         )
-        report = await cycle.run(options, new_id())
-        await self.dispatcher.run(DELIVER_WITHIN)
+
+    async def cycle(self, options: CycleOptions) -> CycleReport:
+        """One cycle over the selection, notifications included.
+
+        It takes the leases that are free for as long as it lasts; what others look after is left
+        to them and named in the report. A lease that is lost meanwhile stops every write under it.
+        """
+        others = await self.tenure.take_free(options.tenants or self.tenants)
+        held = self.tenure.held
+        if not held:
+            return CycleReport(new_id(), held_elsewhere=tuple(others))
+        try:
+            report = await self.work_cycle.run(replace(options, tenants=held), new_id())
+            await self.dispatcher.run(DELIVER_WITHIN)
+        finally:
+            with suppress(StoreUnavailable):  # what cannot be given back ends by itself
+                await self.tenure.release(held)
+        report.held_here, report.held_elsewhere = held, tuple(others)
         return report
+
+    # --- the daemon ----------------------------------------------------------
+
+    async def work(
+        self, tenant: HostLmsCode, may_go_on: Callable[[HostLmsCode], bool]
+    ) -> CycleReport:
+        """Everything that is due at one library whose lease is held."""
+        return await self.work_cycle.run(CycleOptions(False, (tenant,), (), may_go_on), new_id())
+
+    async def deliver(self) -> None:
+        """What is due to be told; a tick's time at most, the rest is due in the next one."""
+        await self.dispatcher.run(self.settings.polling.tick)
+
+    @property
+    def tick(self) -> float:
+        """Seconds between two looks for what is due."""
+        return self.settings.polling.tick.total_seconds()
+
+    async def pull_in(self, now: datetime, longest: timedelta) -> None:
+        """No next look lies further ahead than `longest` (a clock was set back)."""
+        await self.storage.run(self.store.pull_in, now + longest)
+
+    async def check_storage(self) -> None:
+        """Raises StoreUnavailable, and SchemaError when the schema is not ours."""
+        await self.storage.run(self._check_storage)
+
+    def _check_storage(self) -> None:
+        self.database.verify()
+        self.prepare_schema()
+
+    def reloaded(self, settings: Settings) -> App:
+        """An App of new settings over the same database, leases and progress.
+
+        Raises SettingsError when something changed that only a restart can change.
+        """
+        for section in ("database", "web"):
+            if getattr(settings, section) != getattr(self.settings, section):
+                raise SettingsError(f"{section}: a change here needs a restart")
+        new = App(settings, self.clock, self.environ, self.transports, self.metered)
+        new.database.dispose()
+        new.database, new.store, new.owner = self.database, self.store, self.owner
+        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id)
+        vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
+        if self.metered:
+            vars(new).update(metrics=self.metrics)
+        new.check_keys()
+        _ = new.sinks  # their secrets are found now or refused now
+        self.tenure.lease = settings.polling.lease
+        if self.metered:
+            self.metrics.policy = new.policy
+        return new
+
+    async def aclose(self) -> None:
+        """Close the connections to the libraries; calls under way are waited for."""
+        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
 
     async def __aenter__(self) -> App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+        await self.aclose()
         self.close()
 
     def close(self) -> None:
         if "storage" in self.__dict__:
             self.storage.close()
         self.database.dispose()
-
-
-def _key_of(code: HostLmsCode) -> str:
-    return f"host_lms.{code}.api_key"
-
-
-def _secret_sight(key: str, use: Callable[[], object]) -> SecretSight:
-    try:
-        use()
-    except SettingsError as error:
-        return SecretSight(key, str(error).removeprefix(f"{key}: "))
-    return SecretSight(key)

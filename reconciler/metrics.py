@@ -144,7 +144,7 @@ class Metrics:
 
     def __init__(self, policy: Policy) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self._policy = policy
+        self.policy = policy
         self._counters: dict[Name, prometheus.Counter] = {}
         self._gauges: dict[Name, prometheus.Gauge] = {}
         self._histograms: dict[Name, prometheus.Histogram] = {}
@@ -192,7 +192,7 @@ class Metrics:
             self._counters[Name.RECONCILE_ERRORS].labels(tenant, "defect").inc()
         if decision is None or not hops or outcome.kind is OutcomeKind.OVERTAKEN:
             return
-        host = self._policy.hosts.get(tenant)
+        host = self.policy.hosts.get(tenant)
         mode = "act" if host is not None and host.acts else "observe"
         for hop in hops:
             moved = self._counters[Name.TRANSITIONS]
@@ -222,7 +222,7 @@ class Metrics:
         for each in census.standing:
             standing = self._gauges[Name.TRANSACTIONS]
             standing.labels(each.tenant, each.status, each.health).set(each.count)
-        for tenant in {*self._policy.hosts, *census.due}:
+        for tenant in {*self.policy.hosts, *census.due}:
             queue = census.due.get(tenant)
             self._gauges[Name.QUEUE_DEPTH].labels(tenant).set(queue.count if queue else 0)
             waited = (now - queue.oldest_at).total_seconds() if queue else 0
@@ -249,7 +249,7 @@ class Metrics:
             self._gauges[Name.LAST_CYCLE].set(progress.last_full_cycle_at.timestamp())
         for tenant, at in progress.last_success_at.items():
             self._gauges[Name.LAST_SUCCESS].labels(tenant).set(at.timestamp())
-        for tenant in self._policy.hosts:
+        for tenant in self.policy.hosts:
             self._gauges[Name.TENANT_TROUBLE].labels(tenant).set(tenant in health.troubles)
         for check in health.checks:
             if check.ok is not None:

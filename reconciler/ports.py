@@ -293,12 +293,66 @@ class Owner:
 class Claim:
     """A transaction that this process alone may settle, until its lease ends.
 
-    `fence` was raised by the claim: whoever claims it later makes this one worthless.
+    `fence` was raised by the claim: whoever claims it later makes this one worthless. So does a
+    new `term` of the lease on its library.
     """
 
     transaction: Transaction
     fence: int
     owner: Owner
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who looks after a library: `owner`, or nobody. `term` is raised by every taking, `beat` by
+    whatever happens to the lease; `renewed_at` (wall) is for people."""
+
+    tenant: HostLmsCode
+    owner: Owner | None
+    term: int
+    beat: int
+    renewed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A daemon that takes its share of the libraries, or would."""
+
+    owner: Owner
+    beat: int
+
+
+class Leases(Protocol):
+    """The leases on libraries. Synchronous, as `Store`; raises StoreUnavailable."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines can work on this database at once."""
+
+    def all(self, tenants: Sequence[HostLmsCode], now: datetime) -> list[Lease]:
+        """The leases on these libraries; one that was never taken is there, and free."""
+
+    def take(self, seen: Lease, owner: Owner, now: datetime) -> Lease | None:
+        """Take a lease that still is as it was seen, and free what its last owner had claimed.
+
+        None when it has moved meanwhile.
+        """
+
+    def renew(self, owner: Owner, now: datetime) -> list[Lease]:
+        """Renew every lease of an owner; those that are still its own."""
+
+    def release(self, owner: Owner, tenants: Sequence[HostLmsCode], now: datetime) -> None:
+        """Give leases up, with every claim that their owner still has there."""
+
+    def attend(self, owner: Owner, now: datetime) -> None:
+        """Say that this daemon is here."""
+
+    def present(self) -> list[Presence]:
+        """The daemons that have said so, and not yet goodbye."""
+
+    def leave(self, owner: Owner) -> None:
+        """Forget a daemon: it said goodbye, or it is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,16 +501,24 @@ class Store(Protocol):
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
-        """Claim up to `limit` unclaimed transactions, oldest due first."""
+        """Claim up to `limit` unclaimed transactions of libraries that `owner` has the lease of,
+        oldest due first."""
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
+
+    @property
+    def stale_writes(self) -> int:
+        """How many settlements were refused so far because the lease had gone to another."""
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
 
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
+
+    def pull_in(self, latest: datetime) -> int:
+        """Bring next looks that lie after `latest` forward to it; how many there were."""
 
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""

@@ -120,8 +120,8 @@ class Gateway:
         self, connections: Connections, api_key: str, *, limiter: Limiter, clock: Clock
     ) -> None:
         self.tally = Tally()
-        self.counted: Callable[[CallMade], None] = _uncounted
-        """Told of every call."""
+        self.on_end: Callable[[CallMade], None] = _nobody_asked
+        """Told of every call that was answered or given up."""
         self._connections = connections
         self._limiter = limiter
         self._clock = clock
@@ -170,7 +170,7 @@ class Gateway:
             raise
         finally:
             seconds = self._clock.monotonic() - sent_at
-            self.counted(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
+            self.on_end(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
         self.tally.answered += 1
         return answer
 
@@ -215,6 +215,10 @@ class Gateway:
             self.tally.clock_ahead = (told - self._clock.now()).total_seconds() + 0.5
 
 
+def _nobody_asked(_: CallMade) -> None:
+    """Nobody wants to know of calls that have ended."""
+
+
 def _strings(tree: Any) -> Iterator[str]:
     """Every text of a JSON body but Alma's own short code words."""
     if isinstance(tree, str):
@@ -226,10 +230,6 @@ def _strings(tree: Any) -> Iterator[str]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _strings(value)
-
-
-def _uncounted(_: CallMade) -> None:
-    """Nobody counts."""
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:

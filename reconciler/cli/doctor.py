@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from reconciler.app import App
 from reconciler.cli.exits import Exit
 from reconciler.cli.output import Format, put, put_rows, say
 from reconciler.core.status import CheckState
-from reconciler.engine.doctor.checkup import Checkup
+from reconciler.engine.doctor.checkup import Checkup, examine
+from reconciler.engine.doctor.institution import Institution
+from reconciler.engine.doctor.premises import Premises
+from reconciler.errors import SettingsError
+from reconciler.ports import SecretSight
+from reconciler.store.filesystem import MOUNTS
+from reconciler.store.survey import survey
 
 COLUMNS = ("host_lms", "check", "state", "found", "to_do")
 WIDTH = 100
@@ -18,10 +26,38 @@ _STATE = 9
 _TOPIC = 26
 
 
+async def examined(app: App, source: str, mounts: Path = MOUNTS) -> Checkup:
+    """Settings, secrets, database and every Alma. Only GETs; nothing is stored."""
+    database = survey(app.database, mounts)
+    secrets = [_secret_sight(key, use) for key, use in app.secrets()]
+    premises = Premises(source, len(app.settings.host_lms), secrets, database)
+    unusable = {secret.key for secret in secrets if secret.problem is not None}
+    institutions = [
+        Institution(
+            code,
+            app.configs[code],
+            acts=app.policy.hosts[code].acts,
+            daily_reserve=host.daily_reserve,
+            alma=None if f"host_lms.{code}.api_key" in unusable else app.surveyor(code),
+            database=database,
+        )
+        for code, host in app.settings.alma_hosts().items()
+    ]
+    return await examine(premises, institutions)
+
+
+def _secret_sight(key: str, use: Callable[[], object]) -> SecretSight:
+    try:
+        use()
+    except SettingsError as error:
+        return SecretSight(key, str(error).removeprefix(f"{key}: "))
+    return SecretSight(key)
+
+
 async def doctor(app: App, source: str, output: Format) -> Exit:
     """Look at everything, print it, and say by the exit code how it stands."""
     async with app:
-        checkup = await app.examine(source)
+        checkup = await examined(app, source)
     document = checkup.document()
     if output is Format.TABLE:
         _tell(document)

@@ -7,13 +7,14 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from loguru import logger
 
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
 from reconciler.engine.storage import Storage
-from reconciler.ports import Claim, Clock, Owner, Selection, Store
+from reconciler.ports import Claim, Clock, Lease, Owner, Selection, Store
 
 AT_ONCE_PER_TENANT = 16
 """Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""
@@ -25,6 +26,10 @@ LOOKS_PER_CYCLE = 20
 """A transaction that is due again at once is looked at again, but not for ever."""
 
 
+def _always(_: HostLmsCode) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class CycleOptions:
     """What a cycle takes: what is due, or every live transaction; narrowed by tenant and id."""
@@ -32,12 +37,18 @@ class CycleOptions:
     everything: bool = False
     tenants: tuple[HostLmsCode, ...] = ()
     ids: tuple[TransactionId, ...] = ()
+    may_go_on: Callable[[HostLmsCode], bool] = _always
+    """Asked before every claim and every look: False ends the work for a library after the looks
+    that are under way."""
 
 
 @dataclass(slots=True)
 class CycleReport:
     cycle_id: str
     outcomes: list[Outcome] = field(default_factory=list)
+    held_here: tuple[HostLmsCode, ...] = ()
+    held_elsewhere: tuple[Lease, ...] = ()
+    """Libraries that another process looks after: nothing was done for them."""
 
     @property
     def reconciled(self) -> int:
@@ -68,6 +79,8 @@ class Cycle:
     lease: timedelta
     tenants: tuple[HostLmsCode, ...]
     is_dead: Callable[[Owner], bool]
+    on_end: Callable[[Outcome, float], None]
+    """Told what became of each transaction that was worked at, and how many seconds that took."""
 
     async def run(self, options: CycleOptions, cycle_id: str) -> CycleReport:
         """Reconcile the selection; a library's trouble is in the report.
@@ -93,24 +106,28 @@ class Cycle:
         """Work off one tenant's queue with a fixed number of looks under way."""
         asked_for = options.everything or bool(options.ids)
         if asked_for:
-            await self._work_off(self._named(tenant, options), report, everything=True)
+            named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant))
+            await self._work_off(named, report, everything=True)
         looks: Counter[TransactionId] = Counter()
-        while await self._work_off(self._due(tenant, options, looks), report, everything=False):
-            pass  # what was done for a transaction may have made it due again
+        again = True
+        while again:  # what was done for a transaction may have made it due again
+            due = _Feed(self._due(tenant, options, looks), partial(options.may_go_on, tenant))
+            again = bool(await self._work_off(due, report, everything=False))
 
-    async def _work_off(
-        self, more: AsyncIterator[list[Claim]], report: CycleReport, *, everything: bool
-    ) -> int:
-        """Reconcile all of these; how many there were."""
-        feed = _Feed(more)
+    async def _work_off(self, feed: _Feed, report: CycleReport, *, everything: bool) -> int:
+        """Reconcile all of these; how many there were. What was claimed in vain is given back."""
         before = len(report.outcomes)
 
         async def worker() -> None:
             while (claim := await feed.next()) is not None:
+                began_at = self.clock.monotonic()
                 outcome = await self.reconciler.reconcile_one(claim, everything=everything)
                 report.outcomes.append(outcome)
+                self.on_end(outcome, self.clock.monotonic() - began_at)
 
         await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+        if left := feed.left():
+            await self.storage.run(self.store.release, left)
         return len(report.outcomes) - before
 
     async def _due(
@@ -144,21 +161,28 @@ class Cycle:
 
 
 class _Feed:
-    """Hands out claims one by one; fetches the next handful when the last one is given out."""
+    """Hands out claims one by one; fetches the next handful when the last one is given out.
 
-    def __init__(self, more: AsyncIterator[list[Claim]]) -> None:
+    It dries up as soon as `may_go_on` says no; `left` are the claims that nobody took then.
+    """
+
+    def __init__(self, more: AsyncIterator[list[Claim]], may_go_on: Callable[[], bool]) -> None:
         self._more = more
+        self._may_go_on = may_go_on
         self._ready: deque[Claim] = deque()
         self._turn = asyncio.Lock()
 
     async def next(self) -> Claim | None:
         async with self._turn:
-            while not self._ready:
+            while self._may_go_on() and not self._ready:
                 claims = await anext(self._more, None)
                 if claims is None:
                     return None
                 self._ready.extend(claims)
-            return self._ready.popleft()
+            return self._ready.popleft() if self._may_go_on() else None
+
+    def left(self) -> list[Claim]:
+        return list(self._ready)
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

@@ -24,6 +24,7 @@ _doing: ContextVar[str | None] = ContextVar("doing", default=None)
 class _Watched:
     since: float
     patience: float
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Overdue:
 
     duty: str
     seconds: float
+    patience: float
 
 
 class Progress:
@@ -78,6 +80,12 @@ class Progress:
         watched = self._watched.get(duty or _doing.get() or "")
         if watched is not None:
             watched.since = now
+            watched.steps += 1
+
+    def steps_without(self, duty: str) -> int:
+        """How much was finished by anybody but this duty."""
+        watched = self._watched.get(duty)
+        return self.steps - (watched.steps if watched else 0)
 
     @property
     def age(self) -> float:
@@ -89,7 +97,7 @@ class Progress:
         """Who has finished nothing for too long; () when all is well."""
         now = self._clock.monotonic()
         return tuple(
-            Overdue(duty, now - each.since)
+            Overdue(duty, now - each.since, each.patience)
             for duty, each in self._watched.items()
             if now - each.since > each.patience
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,10 +49,6 @@ class Outcome:
     reason: str | None = None
 
 
-def _uncounted(_: Outcome, __: float) -> None:
-    """Nobody counts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     readers: Readers
@@ -64,8 +59,6 @@ class Reconciler:
     store: Store
     clock: Clock
     policy: Policy
-    counted: Callable[[Outcome, float], None] = _uncounted
-    """Told of every reconcile, with the seconds that it took."""
 
     async def consider(
         self, transaction: Transaction, *, everything: bool = False
@@ -83,17 +76,14 @@ class Reconciler:
         transaction and tried again later. Trouble with the database is raised.
         """
         before = claim.transaction
-        began_at = self.clock.monotonic()
         with logger.contextualize(transaction=before.id, tenant=before.tenant):
             try:
-                outcome = await self._reconcile(claim, everything)
+                return await self._reconcile(claim, everything)
             except StoreUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - the edge of one transaction
                 logger.exception("reconcile failed")
-                outcome = await self._retry_later(claim, f"{type(error).__name__} in our own code")
-        self.counted(outcome, self.clock.monotonic() - began_at)
-        return outcome
+                return await self._retry_later(claim, f"{type(error).__name__} in our own code")
 
     async def _reconcile(self, claim: Claim, everything: bool) -> Outcome:
         before = claim.transaction

@@ -98,10 +98,6 @@ class DeliveryTally:
     dead: int = 0
 
 
-def _uncounted(_: str, __: MessageState) -> None:
-    """Nobody counts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Delivers what is due. Delivery is claimed first, so that two processes seldom send twins."""
@@ -110,9 +106,9 @@ class Dispatcher:
     outbox: Outbox
     storage: Storage
     clock: Clock
+    on_end: Callable[[str, MessageState], None]
+    """Told of each try: the sink, and the state that it left the message in."""
     tally: DeliveryTally = field(default_factory=DeliveryTally)
-    counted: Callable[[str, MessageState], None] = _uncounted
-    """Told of every try: the sink, and the state that it left the message in."""
 
     async def run(self, within: timedelta) -> None:
         """Deliver until nothing is due, or the time is used up. Raises StoreUnavailable."""
@@ -146,7 +142,6 @@ class Dispatcher:
 
     async def _record(self, message: Message, delivery: Delivery) -> None:
         after = self._after(message, delivery)
-        self.counted(message.sink, after.state)
         if after.state is MessageState.DELIVERED:
             self.tally.delivered += 1
         elif after.state is MessageState.DEAD:
@@ -157,6 +152,7 @@ class Dispatcher:
         else:
             self.tally.failed += 1
         await self.storage.run(self.outbox.record_messages, [after])
+        self.on_end(message.sink, after.state)
 
     def _after(self, message: Message, delivery: Delivery) -> Message:
         now = self.clock.now()

@@ -1,4 +1,4 @@
-"""Counts for the metrics and the tenants' view: O(live), read apart from the store's own thread."""
+"""Counts for the metrics and the tenants' view, when somebody asks: O(live)."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class Database:
         self.url = _supported(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        self._identity: int | None = None
 
     @property
     def shown(self) -> str:
@@ -46,6 +47,27 @@ class Database:
     def is_missing_file(self) -> bool:
         """Whether this is an SQLite file that does not exist (connecting would make it)."""
         return self.file is not None and not self.file.exists()
+
+    def verify(self) -> None:
+        """What an open connection would not notice: its file was removed, replaced, or protected.
+
+        Raises StoreUnavailable. A replaced file is connected to anew.
+        """
+        path = self.file
+        if path is None:
+            return
+        try:
+            identity = path.stat().st_ino
+        except OSError as error:
+            self._identity = None
+            self.dispose()
+            raise StoreUnavailable(f"{path}: {error.strerror}") from None
+        for needed in (path, path.parent):
+            if not os.access(needed, os.W_OK):
+                raise StoreUnavailable(f"{needed}: it cannot be written to (read-only)")
+        if self._identity not in (None, identity):
+            self.dispose()
+        self._identity = identity
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -11,7 +11,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
 from reconciler.core.outbox import MessageState
@@ -21,6 +32,7 @@ from reconciler.store import rows
 from reconciler.store.tables import (
     HISTORY,
     INTENTS,
+    LEASES,
     LEGS,
     OUTBOX,
     PLACINGS,
@@ -36,6 +48,11 @@ _GUARDED_UPDATE = (
         _T.id == bindparam("of_id"),
         _T.version == bindparam("of_version"),
         _T.fence == bindparam("of_fence"),
+        exists().where(
+            LEASES.c.tenant == _T.tenant,
+            LEASES.c.owner == bindparam("of_owner"),
+            LEASES.c.term == bindparam("of_term"),
+        ),
     )
     .values(
         {
@@ -67,6 +84,17 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[bo
         return [True] * len(settlements)
     together.rollback()
     return [_settle_one(connection, each) for each in settlements]
+
+
+def is_stale(connection: Connection, settlement: Settlement) -> bool:
+    """Whether its process has lost the lease on the library meanwhile."""
+    claim = settlement.claim
+    held = select(LEASES.c.tenant).where(
+        LEASES.c.tenant == claim.transaction.tenant,
+        LEASES.c.owner == claim.owner.name,
+        LEASES.c.term == claim.term,
+    )
+    return connection.execute(held).scalar() is None
 
 
 def update_legs(connection: Connection, id: TransactionId, legs: Sequence[Leg]) -> None:
@@ -139,6 +167,8 @@ def _parameters(settlement: Settlement) -> dict[str, Any]:
         "of_id": before.id,
         "of_version": before.version,
         "of_fence": settlement.claim.fence,
+        "of_owner": settlement.claim.owner.name,
+        "of_term": settlement.claim.term,
     }
 
 

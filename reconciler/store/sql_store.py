@@ -20,29 +20,39 @@ from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settleme
 from reconciler.store import rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import load, load_one
-from reconciler.store.tables import HISTORY, INTENTS, LEGS, PLACINGS, TRANSACTIONS
+from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
 _T = TRANSACTIONS.c
+
+_LOST_MEANWHILE = -1
+"""No lease ever has this term: what is settled under it is refused."""
 
 
 class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._stale_writes = 0
+
+    @property
+    def stale_writes(self) -> int:
+        return self._stale_writes
 
     # --- claims --------------------------------------------------------------
 
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
-        """Claim up to `limit` unclaimed transactions, oldest due first.
+        """Claim up to `limit` unclaimed transactions of libraries that `owner` has the lease of,
+        oldest due first.
 
         One statement: the rows are picked in a CTE (materialised and SKIP LOCKED on PostgreSQL,
         so that two claimers neither wait for each other nor share a row).
         """
+        mine = LEASES.c.owner == owner.name
         free = or_(_T.claimed_until.is_(None), _T.claimed_until <= now)
         picked = (
             _selected(select(_T.id), selection, now)
-            .where(free)
+            .where(free, _T.tenant.in_(select(LEASES.c.tenant).where(mine)))
             .order_by(_T.next_poll_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -58,8 +68,13 @@ class SqlStore:
         with self._database.write() as connection:
             fences = {row.id: row.fence for row in connection.execute(taken)}
             found = load(connection, fences)
+            chosen = select(LEASES.c.tenant, LEASES.c.term).where(mine)
+            terms = {row.tenant: row.term for row in connection.execute(chosen)} if found else {}
         oldest_first = sorted(found, key=lambda each: each.next_poll_at or now)
-        return [Claim(each, fences[each.id], owner) for each in oldest_first]
+        return [
+            Claim(each, fences[each.id], owner, terms.get(each.tenant, _LOST_MEANWHILE))
+            for each in oldest_first
+        ]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
@@ -87,12 +102,22 @@ class SqlStore:
         with self._database.write() as connection:
             return connection.execute(freed).rowcount
 
+    def pull_in(self, latest: datetime) -> int:
+        """Bring next looks that lie after `latest` forward to it; how many there were."""
+        late = update(TRANSACTIONS).where(_T.next_poll_at > latest).values(next_poll_at=latest)
+        with self._database.write() as connection:
+            return connection.execute(late).rowcount
+
     # --- settlements ---------------------------------------------------------
 
     def settle(self, batch: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
         with self._database.write() as connection:
-            return settlements.settle(connection, batch)
+            written = settlements.settle(connection, batch)
+            refused = [each for each, ok in zip(batch, written, strict=True) if not ok]
+            stale = sum(settlements.is_stale(connection, each) for each in refused)
+        self._stale_writes += stale
+        return written
 
     # --- reading -------------------------------------------------------------
 

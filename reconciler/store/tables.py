@@ -58,6 +58,28 @@ class TransactionRow(SQLModel, table=True):
     claimed_until: datetime | None = None
 
 
+class LeaseRow(SQLModel, table=True):
+    """Which process looks after a library. `term` guards every write for its transactions."""
+
+    __tablename__ = "leases"
+
+    tenant: str = Field(primary_key=True)
+    owner: str | None = None
+    term: int = 0
+    beat: int = 0
+    renewed_at: datetime
+
+
+class DaemonRow(SQLModel, table=True):
+    """A daemon that takes its share of the libraries."""
+
+    __tablename__ = "daemons"
+
+    owner: str = Field(primary_key=True)
+    beat: int = 0
+    renewed_at: datetime
+
+
 class LegRow(SQLModel, table=True):
     """One library's part: what stands for the transaction there. Changes rarely."""
 
@@ -209,6 +231,8 @@ def _table(model: type[SQLModel]) -> Table:
 
 
 TRANSACTIONS = _table(TransactionRow)
+LEASES = _table(LeaseRow)
+DAEMONS = _table(DaemonRow)
 LEGS = _table(LegRow)
 HISTORY = _table(HistoryRow)
 INTENTS = _table(IntentRow)

@@ -10,9 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from reconciler.app import App
 from reconciler.engine.desk import BadRequest
 from reconciler.errors import StoreUnavailable, UnknownTransaction
 
+Current = Callable[[], App]
+"""The App as it is now: another one after every reload of the settings."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 

@@ -12,30 +12,29 @@ from starlette.responses import Response
 
 from reconciler.app import App
 from reconciler.engine.health import Check, Health
-from reconciler.engine.progress import Progress
 from reconciler.errors import StoreUnavailable
 from reconciler.ports import Census
-from reconciler.web.answers import lines
+from reconciler.web.answers import Current, lines
 
+CENSUS_WITHIN = 5.0
+"""Seconds; a scraper waits for 10 by default."""
 CENSUS_LASTS = 10.0
 """Seconds for which the database's numbers are told again without counting anew."""
 
 
 @dataclass(slots=True)
 class Probes:
-    app: App
-    progress: Progress
+    app: Current
     health: Health
     _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _counted_at: float | None = None
 
     async def healthz(self, _: Request) -> Response:
         """Whether what should move does: no database and no library is asked."""
-        overdue = self.progress.overdue
+        progress = self.app().progress
+        overdue = progress.overdue
         if not overdue:
-            told = (
-                f"ok: {self.progress.steps} steps finished, the last {self.progress.age:.0f} s ago"
-            )
+            told = f"ok: {progress.steps} steps finished, the last {progress.age:.0f} s ago"
             return lines(200, told)
         return lines(
             503, *(f"{each.duty}: nothing finished for {each.seconds:.0f} s" for each in overdue)
@@ -55,32 +54,36 @@ class Probes:
         return lines(status, *told)
 
     def _libraries(self) -> Iterator[str]:
-        for code in self.app.settings.host_lms:
+        for code in self.app().settings.host_lms:
             trouble = next((why for at, why in self.health.troubles.items() if at == code), None)
             yield f"library {code}: {trouble or 'no trouble known'}"
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus' text format; a database that cannot be read leaves its numbers out."""
-        await self._refresh()
-        metrics = self.app.metrics
-        metrics.institutions(self.app.institution_tallies)
-        metrics.daemon(self.progress, self.health)
+        app = self.app()
+        await self._refresh(app)
+        metrics = app.metrics
+        metrics.institutions(app.institution_tallies)
+        metrics.daemon(app.progress, self.health)
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, app: App) -> None:
         """Count, unless somebody has just counted; several scrapers count once."""
         async with self._counting:
-            now = self.app.clock.monotonic()
+            now = app.clock.monotonic()
             if self._counted_at is not None and now - self._counted_at < CENSUS_LASTS:
                 return
-            self.app.metrics.census(await self._census(), self.app.clock.now())
+            app.metrics.census(await _census(app), app.clock.now())
             self._counted_at = now
 
-    async def _census(self) -> Census | None:
-        try:
-            return await self.app.census()
-        except StoreUnavailable:
-            return None
+
+async def _census(app: App) -> Census | None:
+    """None when the database cannot be read, or keeps us waiting."""
+    try:
+        async with asyncio.timeout(CENSUS_WITHIN):
+            return await app.census()
+    except (StoreUnavailable, TimeoutError):
+        return None
 
 
 def _told(check: Check) -> str:

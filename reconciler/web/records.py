@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.app import App
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.status import DcbStatus
 from reconciler.engine.desk import BadRequest
 from reconciler.engine.health import Health
-from reconciler.engine.progress import Progress
 from reconciler.engine.tenants import tenants_view
 from reconciler.ports import Filter
-from reconciler.web.answers import json_answer
+from reconciler.web.answers import Current, json_answer
 from reconciler.wording import did_you_mean
 
 MOST_ROWS = 1000
@@ -25,29 +23,27 @@ _PARAMETERS = ("status", "tenant", "parked", "limit", "offset")
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    app: App
-    progress: Progress
+    app: Current
     health: Health
 
     async def transactions(self, request: Request) -> Response:
         """`?status=`, `?tenant=`, `?parked=true`, `?limit=` (100, at most 1000), `?offset=`."""
         filter = self._filter(request)
-        return json_answer(await self.app.storage.run(self.app.desk.page, filter))
+        return json_answer(await self.app().storage.run(self.app().desk.page, filter))
 
     async def transaction(self, request: Request) -> Response:
         id = TransactionId(request.path_params["id"])
-        return json_answer(await self.app.storage.run(self.app.desk.show, id))
+        return json_answer(await self.app().storage.run(self.app().desk.show, id))
 
     async def history(self, request: Request) -> Response:
         id = TransactionId(request.path_params["id"])
-        return json_answer(await self.app.storage.run(self.app.desk.history, id))
+        return json_answer(await self.app().storage.run(self.app().desk.history, id))
 
     async def tenants(self, _: Request) -> Response:
-        census = await self.app.census()
-        tallies = self.app.institution_tallies
-        return json_answer(
-            tenants_view(self.app.policy, census, tallies, self.progress, self.health)
-        )
+        app = self.app()
+        census = await app.census()
+        tallies = app.institution_tallies
+        return json_answer(tenants_view(app.policy, census, tallies, app.progress, self.health))
 
     def _filter(self, request: Request) -> Filter:
         asked = request.query_params
@@ -57,7 +53,7 @@ class Records:
         status, tenant = asked.get("status"), asked.get("tenant")
         if status is not None and status not in DcbStatus.__members__:
             raise BadRequest(f"status {status}: {did_you_mean(status, DcbStatus.__members__)}")
-        hosts = self.app.settings.host_lms
+        hosts = self.app().settings.host_lms
         if tenant is not None and tenant not in hosts:
             raise BadRequest(f"tenant {tenant}: {did_you_mean(tenant, hosts)}")
         if asked.get("parked", "false") not in ("true", "false"):

@@ -7,19 +7,17 @@ from starlette.datastructures import Headers
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reconciler.app import App
 from reconciler.engine.health import Health
-from reconciler.engine.progress import Progress
 from reconciler.engine.supervision import Duty
-from reconciler.web.answers import guarded, not_found, refusal, wrong_method
+from reconciler.web.answers import Current, guarded, not_found, refusal, wrong_method
 from reconciler.web.probes import Probes
 from reconciler.web.records import Records
 from reconciler.web.server import WebServer, is_loopback
 
 
-def site(app: App, progress: Progress, health: Health) -> Starlette:
-    """The pages of one daemon. `app` should be `metered`, or there is nothing to count."""
-    probes, records = Probes(app, progress, health), Records(app, progress, health)
+def site(app: Current, health: Health) -> Starlette:
+    """The pages of one daemon."""
+    probes, records = Probes(app, health), Records(app, health)
     routes = {
         "/healthz": probes.healthz,
         "/readyz": probes.readyz,
@@ -37,18 +35,21 @@ def site(app: App, progress: Progress, health: Health) -> Starlette:
     return made
 
 
-def web_server(app: App, progress: Progress, health: Health) -> WebServer:
-    """Listening already. Raises SettingsError when the address of the settings is taken."""
-    web = app.settings.web
-    pages: ASGIApp = site(app, progress, health)
+def web_server(app: Current, health: Health) -> WebServer:
+    """Listening already. Raises SettingsError when the address of the settings is taken.
+
+    The App should be `metered`, or /metrics has nothing to tell.
+    """
+    web = app().settings.web
+    pages: ASGIApp = site(app, health)
     if is_loopback(web.host):
         pages = _OwnNameOnly(pages)
     return WebServer(pages, web.host, web.port)
 
 
-def web_duty(app: App, progress: Progress, health: Health) -> Duty:
-    """The server as a part of the daemon."""
-    return Duty("web", web_server(app, progress, health).run)
+def web_duty(app: Current, health: Health) -> Duty:
+    """The server as a part of the daemon; raises as `web_server`."""
+    return Duty("web", web_server(app, health).run)
 
 
 class _OwnNameOnly:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from reconciler.app import App
+from reconciler.cli.doctor import examined
 from reconciler.core.status import CheckState
 from reconciler.engine.doctor.findings import Finding, Topic
 from reconciler.sandbox import Institution, Sandbox, sample_world
@@ -70,7 +71,7 @@ class Ward:
         mounts = self.folder / "mountinfo"
         mounts.write_text(self.mounts, encoding="utf-8")
         async with self.app() as app:
-            checkup = await app.examine("settings.yaml", mounts)
+            checkup = await examined(app, "settings.yaml", mounts)
         found: dict[Topic, Finding] = {}
         for check in checkup.checks:
             if found.setdefault(check.topic, check).state is PRESENT:

@@ -18,7 +18,7 @@ def test_a_cycle_is_one_line_with_its_counts(world: World) -> None:
     lends = [world.placed(), world.placed()]
     world.track(*lends)
     world.send(lends[0])
-    world.sandbox.faults.add("json_500", institution="uni-b", method="GET", times=3)
+    world.sandbox.faults.add("json_500", institution="uni-b", method="GET", times=None)
     ran = world.run("--once", "--all", check=3)
     (row,) = rows(ran.err, "cycle finished")
     assert row["reconciled"] == 2

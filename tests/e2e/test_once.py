@@ -70,7 +70,7 @@ def test_show_has_the_shape_of_the_contract_for_every_live_status(world: World) 
     assert report["reconciled"] == len(lends)
     assert set(report) == {
         "cycle_id", "reconciled", "transitions", "effects", "parked", "errors", "notifications",
-        "alma_calls",
+        "alma_calls", "left_to_others",
     }  # fmt: skip
     for lend in lends.values():
         shown = world.show(lend.id)

@@ -85,7 +85,8 @@ async def serving(world: World, **changes: Any) -> AsyncIterator[Face]:
         app.prepare_schema()
         clock = FakeClock(START)
         progress, health = Progress(clock, PATIENCE), Health(SystemClock())
-        server = web_server(app, progress, health)
+        vars(app).update(progress=progress)
+        server = web_server(lambda: app, health)
         task = asyncio.create_task(server.run())
         url = f"http://127.0.0.1:{server.address[1]}"
         yield Face(app, clock, progress, health, url, task)
@@ -402,7 +403,7 @@ async def test_a_taken_address_is_a_sentence(face: Face, quiet: World) -> None:
     settings = settings_of(quiet, web={"enabled": True, "host": "127.0.0.1", "port": port})
     other = App(settings, environ=quiet.environ)
     with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}: Address already"):
-        web_server(other, face.progress, face.health)
+        web_server(lambda: other, face.health)
     other.close()
 
 

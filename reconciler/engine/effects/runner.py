@@ -59,10 +59,6 @@ class EffectTally:
             self.failed += 1
 
 
-def _uncounted(_: Intent) -> None:
-    """Nobody counts."""
-
-
 @dataclass(frozen=True, slots=True)
 class EffectRunner:
     writers: Callable[[HostLmsCode], AlmaWriter]
@@ -78,9 +74,10 @@ class EffectRunner:
     longest_write: timedelta
     """How long a library may still be at work on a call whose caller has died."""
 
+    on_end: Callable[[Intent], None]
+    """Told of each step, as it left its intent."""
+
     tally: EffectTally = field(default_factory=EffectTally)
-    counted: Callable[[Intent], None] = _uncounted
-    """Told of every step, as it left its intent."""
 
     def has_work(self, transaction: Transaction, now: datetime, *, force: bool = False) -> bool:
         """Whether an effect of this transaction is to be carried out now."""
@@ -152,7 +149,7 @@ class EffectRunner:
         if claim_after is None:
             return False, None
         self.tally.count(end.intent.state)
-        self.counted(end.intent)
+        self.on_end(end.intent)
         recorded = await self._record(claim_after, end)
         return end.intent.state in (IntentState.DONE, IntentState.WITHDRAWN), recorded
 
