@@ -59,6 +59,7 @@ class Name(StrEnum):
     TENANT_TROUBLE = "reconciler_tenant_in_trouble"
     READY = "reconciler_ready"
     LEADER = "reconciler_leader"
+    STALE_WRITES = "reconciler_stale_writes_refused_total"
     DATABASE_READ = "reconciler_database_readable"
     BUILD = "reconciler_build_info"
 
@@ -124,6 +125,9 @@ METRICS: dict[Name, Described] = {
     Name.TENANT_TROUBLE: Described(G, ("tenant",), "1 while a library is in trouble, else 0."),
     Name.READY: Described(G, ("check",), "1 where a check of /readyz holds, 0 where it fails."),
     Name.LEADER: Described(G, (), "1 while this process looks after a library, 0 on standby."),
+    Name.STALE_WRITES: Described(
+        C, (), "Writes that were refused because the library's lease had gone to another."
+    ),
     Name.DATABASE_READ: Described(G, (), "1 if the numbers of the database could be read."),
     Name.BUILD: Described(G, ("version",), "Always 1."),
 }
@@ -145,6 +149,7 @@ class Metrics:
     def __init__(self, policy: Policy) -> None:
         self.registry = prometheus.CollectorRegistry()
         self.policy = policy
+        self._stale_writes = 0
         self._counters: dict[Name, prometheus.Counter] = {}
         self._gauges: dict[Name, prometheus.Gauge] = {}
         self._histograms: dict[Name, prometheus.Histogram] = {}
@@ -242,6 +247,11 @@ class Metrics:
                 self._gauges[Name.QUOTA_REMAINING].labels(tenant).set(tally.remaining_today)
             if tally.clock_ahead is not None:
                 self._gauges[Name.CLOCK_SKEW].labels(tenant).set(tally.clock_ahead)
+
+    def stale_writes(self, so_far: int) -> None:
+        """How many writes of this process were refused since it began."""
+        self._counters[Name.STALE_WRITES].inc(so_far - self._stale_writes)
+        self._stale_writes = so_far
 
     def daemon(self, progress: Progress, health: Health) -> None:
         """How the process itself stands."""

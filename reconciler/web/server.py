@@ -62,8 +62,10 @@ class WebServer:
 
     async def run(self) -> None:
         """Answer until cancelled; returns or raises only when something is wrong."""
+        told = logger.bind(detail=f"{self.address[0]}:{self.address[1]}")
+        told.info("web pages are served")
         if not is_loopback(self.address[0]):
-            logger.bind(detail=self.address[0]).warning("open to other machines without a password")
+            told.warning("web pages are open to other machines without a password")
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         try:
             await asyncio.shield(serving)
