@@ -101,9 +101,12 @@ class Desk:
         """Store what came in, and say in the report what became of it."""
         if isinstance(result, BadLine):
             report.refused.append(result)
-            return
-        added = self.store.add(result)
-        (report.accepted if added else report.known).append(result.transaction.id)
+        elif result.replaces is not None:
+            reopened = self.store.reopen(result, result.replaces)
+            (report.accepted if reopened else report.known).append(result.transaction.id)
+        else:
+            added = self.store.add(result)
+            (report.accepted if added else report.known).append(result.transaction.id)
 
     def evidence(self, id: TransactionId, statement: Statement, actor: str) -> None:
         """Record what an external library saw; the transaction becomes due.
