@@ -153,6 +153,8 @@ def supplier_loan_active(view: View) -> Finding:
     """The lender's item is on loan to our virtual patron: it has left the shelf for us."""
     side = view.supplier
     seen = side.evidence(ITEM, LOAN)
+    if side.is_external and side.loan_state is LoanState.ACTIVE:
+        return _holds("the supplier says that the item is on loan to our patron", seen)
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
     if side.item_state is not ItemState.LOANED:
@@ -515,11 +517,15 @@ def uncollected_home(view: View) -> Finding:
     if was_here and left_at is not None and here_since is not None and here_since < left_at:
         return Finding(
             Verdict.WAITS,
-            "the supplier's item was never seen away, so its “in place” does not tell that the "
-            "book came back; when it stands on the shelf: reconciler close",
+            f"the supplier's item is in place, but was never {_AWAY_WORD[side.is_external]}, so "
+            "that does not tell that the book came back; when it stands on the shelf: "
+            "reconciler close",
             seen,
         )
     return _holds("the supplier's item is in place again", seen)
+
+
+_AWAY_WORD = {False: "seen away", True: "said to be away since the book left"}
 
 
 # --- the end -----------------------------------------------------------------

@@ -150,7 +150,7 @@ async def test_a_book_that_was_never_scanned_out_is_not_taken_for_returned(lab: 
     (verdict,) = [
         each for each in after.considered if each.rule == "HandleCancelledRequestItemReturned"
     ]
-    assert "never seen away" in verdict.because
+    assert "was never seen away" in verdict.because
     assert lab.counts(book)["borrower items"] == 1
 
 
