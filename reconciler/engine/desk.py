@@ -137,7 +137,9 @@ class Desk:
         self.store.amend(id, [_told(leg, statement.words, now)], entry)
 
     def show(self, id: TransactionId) -> Json:
-        return transaction_view(self.store.get(id), self.store.intents(id))
+        return transaction_view(
+            self.store.get(id), self.store.intents(id), self.store.suppliers_tried(id)
+        )
 
     def list(self, filter: Filter) -> list[Json]:
         return [row_view(each) for each in self.store.find(filter)]
