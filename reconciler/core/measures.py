@@ -48,15 +48,20 @@ def renewed(view: View) -> Finding:
     reader, lender = view.pickup_side, view.supplier
     if reader is None or reader.role is Role.SUPPLIER:
         return Finding(Verdict.NO, "the lender's loan is the reader's own")
+    if lender.is_external:
+        return Finding(Verdict.NO, "the supplier is not an Alma: it renews its loans by itself")
     seen = reader.evidence(Resource.LOAN)
     if reader.loan is None or reader.loan_state is not LoanState.ACTIVE:
         return Finding(Verdict.NO, "no active loan of the reader's was seen in this look", seen)
     due_at = reader.loan.due_at
     if due_at is None:
         return Finding(Verdict.NO, "the reader's loan shows no due date", seen)
-    known = [each for each in (lender.leg.due_wanted_at, lender.leg.loan_due_at) if each]
+    shown = lender.loan.due_at if lender.loan else None
+    known = [each for each in (lender.leg.due_wanted_at, lender.leg.loan_due_at, shown) if each]
     if not known:
-        return Finding(Verdict.WAITS, "the lender's due date is not known yet", seen)
+        tried = lender.seen.loan.was_asked or lender.leg.user_id is None
+        needs = () if tried else (Read(Role.SUPPLIER, ReadKind.LOAN),)
+        return Finding(Verdict.WAITS, "the lender's due date is not known yet", seen, needs)
     if due_at <= max(known) + SAME_DUE_DATE:
         return Finding(Verdict.NO, "the lender's loan runs as long as the reader's", seen)
     return Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from reconciler.core.status import (
     ThingState,
     Workflow,
 )
+from reconciler.store.settlements import update_legs
 from tests.support.lab import Book, Lab
 
 S = DcbStatus
@@ -330,6 +331,19 @@ async def test_a_renewal_is_carried_to_the_lender_once(lab: Lab) -> None:
     rows = [row for row in lab.app.store.history(after.id) if row.rule == "SupplierRenewal"]
     assert len(rows) == 1
     assert later.date().isoformat() in (rows[0].detail or "")
+
+
+async def test_a_renewal_of_a_loan_that_was_taken_over_is_carried_too(lab: Lab) -> None:
+    """Nothing is known of the lender's loan but that it is there: it is read once."""
+    book = await at_status(lab, S.LOANED)
+    before = lab.stored(book)
+    forgotten = replace(before.supplier, loan_due_at=None, due_wanted_at=None)
+    with lab.app.database.write() as connection:
+        update_legs(connection, before.id, [forgotten])
+    loan = readers_loan(lab, book)
+    later = loan.loan_due_at + 60 * DAY
+    lab.borrower.change_due_date(loan.loan_id, later)
+    assert (await lab.rest(book)).supplier.loan_due_at == later
 
 
 async def test_a_renewal_that_the_lender_does_not_keep_is_shown_and_tried_again(lab: Lab) -> None:
