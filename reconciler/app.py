@@ -23,7 +23,7 @@ from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
-from reconciler.engine.submit import Submissions
+from reconciler.engine.submit import Known, Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
@@ -132,9 +132,20 @@ class App:
         """Take new requests: each is checked at its libraries, then stored with its intents."""
         self.check_keys()
         report = IntakeReport()
-        submissions = Submissions(self.reader, self.policy, self.configs, self.recorder, actor)
+        submissions = Submissions(
+            readers=self.reader,
+            policy=self.policy,
+            configs=self.configs,
+            recorder=self.recorder,
+            herald=self.herald,
+            store=self.store,
+            actor=actor,
+        )
         async for result in submissions.read(lines, self.clock.now()):
-            self.desk.take(result, report)
+            if isinstance(result, Known):
+                report.known.append(result.id)
+            else:
+                self.desk.take(result, report)
         return report
 
     def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
@@ -257,8 +268,11 @@ class App:
 
     @cached_property
     def settler(self) -> Settler:
-        herald = Herald(tuple(self.sinks), new_id)
-        return Settler(self.store, self.storage, herald)
+        return Settler(self.store, self.storage, self.herald)
+
+    @cached_property
+    def herald(self) -> Herald:
+        return Herald(tuple(self.sinks), new_id)
 
     @cached_property
     def sinks(self) -> dict[str, Sink]:

@@ -172,6 +172,9 @@ class AlmaWriter(AlmaReader, Protocol):
 
     async def delete_item(self, key: ItemKey, *, override: bool = False) -> None: ...
 
+    async def annotate_item(self, item: ItemSight, note: str, policy: str | None) -> ItemSight:
+        """Send the item back with a fulfilment note, and another policy where one is given."""
+
     async def scan_in(self, key: ItemKey, library: str, circ_desk: str) -> ItemSight: ...
 
     async def create_loan(self, new: NewLoan) -> LoanSight: ...
@@ -405,6 +408,18 @@ class Entrance:
     placing: Placing | None = None
     intents: tuple[Intent, ...] = ()
     things: tuple[Thing, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    replaces: int | None = None
+    """The version of the transaction that it opens again; None for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A lender that did not supply a transaction."""
+
+    host_lms: HostLmsCode
+    item_pid: ItemPid
+    given_up_at: datetime
 
 
 class Sink(Protocol):
@@ -537,6 +552,12 @@ class Store(Protocol):
 
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
+
+    def reopen(self, entrance: Entrance, version: int) -> bool:
+        """Begin again with another lender; False when the transaction has moved on meanwhile."""
+
+    def suppliers_tried(self, id: TransactionId) -> list[Tried]:
+        """The lenders that did not supply, oldest first."""
 
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""

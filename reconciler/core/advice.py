@@ -5,11 +5,12 @@ Source: operators.md §4.6, to be reviewed by librarians.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.core.model import Transaction
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
-from reconciler.core.status import DcbStatus, next_expected
+from reconciler.core.status import DcbStatus, IntentState, next_expected
 
 BELIEFS: dict[DcbStatus, str] = {
     DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
@@ -92,9 +93,26 @@ def advice(transaction: Transaction, now: datetime) -> str:
         return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
     if transaction.paused:
         return f"It is paused: reconciler resume --id {transaction.id} --reason TEXT."
+    return " ".join((*_hindrances(transaction), f"{TO_DO[transaction.status]}{age}"))
+
+
+def _hindrances(transaction: Transaction) -> Iterator[str]:
+    """What keeps the service from doing its part, though nobody has to act for it yet."""
     if transaction.failures:
-        return (
+        yield (
             f"{transaction.failures} looks in a row had failed reads (see failures); the others "
-            f"were recorded. {TO_DO[transaction.status]}{age}"
+            "were recorded."
         )
-    return f"{TO_DO[transaction.status]}{age}"
+    states = {intent.state for intent in transaction.intents}
+    if IntentState.REFUSED in states:
+        yield (
+            "Alma refuses something for now (see what is still to be done, with its reason); it "
+            "is tried again by itself, sooner if the cause is taken away."
+        )
+    if IntentState.AMBIGUOUS in states:
+        yield "An answer of Alma's was lost; what became of it is looked up, nothing is sent twice."
+    if IntentState.WITHHELD in states:
+        yield (
+            "A library is in mode observe: what would be done there is recorded and left to its "
+            "staff until its mode is act."
+        )

@@ -104,6 +104,10 @@ class ItemSight:
     title: str | None = None
     notes: tuple[str, ...] = ()
     """Internal notes, where our mark stands on items that we made."""
+    fulfillment_note: str | None = None
+    """What Alma shows at the desk whenever the item is loaned, returned or renewed."""
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Alma's whole record, so that an update can send back what it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +291,10 @@ class Leg:
     loan_seen_at: datetime | None = None
     """When a loan of ours was first seen ACTIVE here."""
     loan_due_at: datetime | None = None
+    due_wanted_at: datetime | None = None
+    """The reader's due date that was last carried over to this lender's loan."""
+    competing_hold_at: datetime | None = None
+    """Since when somebody else waits for the lender's item."""
     record_state: str | None = None
 
     def remembered(self, resource: Resource) -> Remembered:
@@ -492,6 +500,16 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A rule that fired without moving the status: what it saw, and what it asks for."""
+
+    rule: str
+    because: str
+    evidence: tuple[Evidence, ...]
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A word that differs from the last one seen."""
 
@@ -508,8 +526,11 @@ class Decision:
     changes: tuple[Change, ...]
     verdicts: tuple[RuleVerdict, ...]
     newly_parked: Parked | None = None
+    measures: tuple[Measure, ...] = ()
     clearing: tuple[Effect, ...] = ()
     """What the ledger still has to be cleared of."""
+    handed_over: tuple[Thing, ...] = ()
+    """Things that are somebody else's business from here on."""
     withdrawn: tuple[Intent, ...] = ()
     """Intents that the journey has overtaken."""
 

@@ -101,9 +101,12 @@ class Desk:
         """Store what came in, and say in the report what became of it."""
         if isinstance(result, BadLine):
             report.refused.append(result)
-            return
-        added = self.store.add(result)
-        (report.accepted if added else report.known).append(result.transaction.id)
+        elif result.replaces is not None:
+            reopened = self.store.reopen(result, result.replaces)
+            (report.accepted if reopened else report.known).append(result.transaction.id)
+        else:
+            added = self.store.add(result)
+            (report.accepted if added else report.known).append(result.transaction.id)
 
     def evidence(self, id: TransactionId, statement: Statement, actor: str) -> None:
         """Record what an external library saw; the transaction becomes due.
@@ -134,7 +137,9 @@ class Desk:
         self.store.amend(id, [_told(leg, statement.words, now)], entry)
 
     def show(self, id: TransactionId) -> Json:
-        return transaction_view(self.store.get(id), self.store.intents(id))
+        return transaction_view(
+            self.store.get(id), self.store.intents(id), self.store.suppliers_tried(id)
+        )
 
     def list(self, filter: Filter) -> list[Json]:
         return [row_view(each) for each in self.store.find(filter)]

@@ -27,6 +27,7 @@ from reconciler.core.model import (
 from reconciler.core.outbox import Message
 from reconciler.core.status import Resource, next_expected
 from reconciler.core.view import View
+from reconciler.ports import Tried
 
 Json = dict[str, Any]
 
@@ -40,8 +41,10 @@ def instant(at: datetime | None) -> str | None:
     return at.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Json:
-    """`show ID`."""
+def transaction_view(
+    transaction: Transaction, intents: Sequence[Intent], tried: Sequence[Tried] = ()
+) -> Json:
+    """`show ID`; `tried` are the lenders that did not supply."""
     expected = next_expected(transaction.status, transaction.workflow)
     return {
         "id": transaction.id,
@@ -61,6 +64,14 @@ def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Jso
         "pickup": _leg(transaction.pickup),
         "effects": [_effect(intent) for intent in intents],
         "things": [_thing(thing) for thing in transaction.things],
+        "suppliers_tried": [
+            {
+                "host_lms": each.host_lms,
+                "item_pid": each.item_pid,
+                "given_up_at": instant(each.given_up_at),
+            }
+            for each in tried
+        ],
     }
 
 

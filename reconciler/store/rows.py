@@ -168,6 +168,8 @@ LEG_COLUMNS = (
     "request_placed_at",
     "loan_seen_at",
     "loan_due_at",
+    "due_wanted_at",
+    "competing_hold_at",
 )
 
 
@@ -204,6 +206,8 @@ def leg(row: RowMapping, sights: Mapping[str, Mapping[str, Mapping[str, str]]]) 
         request_placed_at=row["request_placed_at"],
         loan_seen_at=row["loan_seen_at"],
         loan_due_at=row["loan_due_at"],
+        due_wanted_at=row["due_wanted_at"],
+        competing_hold_at=row["competing_hold_at"],
         record_state=row["record_state"],
     )
 

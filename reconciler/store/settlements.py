@@ -27,7 +27,7 @@ from sqlalchemy import (
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
 from reconciler.core.outbox import MessageState
 from reconciler.core.status import BEFORE_DISPATCH, ThingState
-from reconciler.ports import Settlement
+from reconciler.ports import Notice, Settlement
 from reconciler.store import rows
 from reconciler.store.tables import (
     HISTORY,
@@ -205,7 +205,8 @@ def _write_history(connection: Connection, settlements: Sequence[Settlement]) ->
         first, at = firsts[each.after.id], each.history[0].at
         insert_intents(connection, each.after.id, each.planned, at, first)
         if each.notices:
-            connection.execute(insert(OUTBOX), [*_notices(each, first, at)])
+            notices = notice_rows(each.after.id, each.notices, first, at)
+            connection.execute(insert(OUTBOX), [*notices])
 
 
 def _write_ledger(connection: Connection, settlement: Settlement) -> None:
@@ -270,11 +271,14 @@ def _new_intents(
         }
 
 
-def _notices(settlement: Settlement, first: int, at: datetime) -> Iterator[dict[str, Any]]:
-    for notice in settlement.notices:
+def notice_rows(
+    id: TransactionId, notices: Sequence[Notice], first: int, at: datetime
+) -> Iterator[dict[str, Any]]:
+    """Notices as rows of the outbox; what they tell of counts from the history row `first`."""
+    for notice in notices:
         yield {
             "id": notice.id,
-            "transaction_id": settlement.after.id,
+            "transaction_id": id,
             "seq": first + notice.of,
             "sink": notice.sink,
             "type": notice.type,

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
-from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
-from reconciler.store import rows, settlements
+from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement, Tried
+from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import load, load_one
 from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
@@ -168,35 +168,24 @@ class SqlStore:
 
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
-        new, at = entrance.transaction, entrance.entry.at
-        values = {
-            **rows.transaction_values(new),
-            "id": new.id,
-            "tenant": new.tenant,
-            "created_at": new.created_at,
-            "considered": [],
-        }
-        legs = [
-            {**rows.leg_values(leg), "transaction_id": new.id, "role": str(leg.role)}
-            for leg in new.legs
-        ]
         try:
             with self._database.write() as connection:
-                connection.execute(insert(TRANSACTIONS), values)
-                connection.execute(insert(LEGS), legs)
-                if entrance.placing is not None:
-                    document = rows.placing_document(entrance.placing)
-                    connection.execute(
-                        insert(PLACINGS), {"transaction_id": new.id, "document": document}
-                    )
-                settlements.insert_things(connection, new.id, entrance.things, at)
-                first = settlements.append(connection, new.id, (entrance.entry,))
-                settlements.insert_intents(connection, new.id, entrance.intents, at, first)
+                admission.insert_new(connection, entrance)
         except IntegrityError:
-            if self._knows(new.id):
+            if self._knows(entrance.transaction.id):
                 return False
             raise
         return True
+
+    def reopen(self, entrance: Entrance, version: int) -> bool:
+        """Begin again with another lender; False when the transaction has moved on meanwhile."""
+        with self._database.write() as connection:
+            return admission.reopen(connection, entrance, version)
+
+    def suppliers_tried(self, id: TransactionId) -> list[Tried]:
+        """The lenders that did not supply, oldest first."""
+        with self._database.read() as connection:
+            return admission.suppliers_tried(connection, id)
 
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""

@@ -104,6 +104,8 @@ class LegRow(SQLModel, table=True):
     request_placed_at: datetime | None = None
     loan_seen_at: datetime | None = None
     loan_due_at: datetime | None = None
+    due_wanted_at: datetime | None = None
+    competing_hold_at: datetime | None = None
 
 
 class HistoryRow(SQLModel, table=True):
@@ -197,6 +199,19 @@ class PlacingRow(SQLModel, table=True):
     document: bytes
 
 
+class SupplierTriedRow(SQLModel, table=True):
+    """A lender that did not supply; it is not asked a second time."""
+
+    __tablename__ = "suppliers_tried"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    host_lms: str = Field(primary_key=True)
+    item_pid: str = Field(primary_key=True)
+    mms_id: str | None = None
+    request_id: str | None = None
+    given_up_at: datetime
+
+
 class OutboxRow(SQLModel, table=True):
     """What the outside is told: one row for each event and sink."""
 
@@ -238,5 +253,6 @@ HISTORY = _table(HistoryRow)
 INTENTS = _table(IntentRow)
 THINGS = _table(ThingRow)
 PLACINGS = _table(PlacingRow)
+SUPPLIERS_TRIED = _table(SupplierTriedRow)
 OUTBOX = _table(OutboxRow)
 """The models' tables, for Core statements."""

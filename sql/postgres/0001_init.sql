@@ -94,6 +94,8 @@ CREATE TABLE legs (
     request_placed_at TIMESTAMP WITH TIME ZONE,
     loan_seen_at TIMESTAMP WITH TIME ZONE,
     loan_due_at TIMESTAMP WITH TIME ZONE,
+    due_wanted_at TIMESTAMP WITH TIME ZONE,
+    competing_hold_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (transaction_id, role),
     CONSTRAINT role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup'))
 );
@@ -150,7 +152,7 @@ CREATE TABLE intents (
             'ensure_virtual_patron', 'ensure_supplier_hold', 'ensure_virtual_bib',
             'ensure_virtual_holding', 'ensure_virtual_item', 'ensure_borrower_hold',
             'ensure_pickup_hold', 'ensure_virtual_item_in_transit', 'ensure_supplier_loan',
-            'ensure_borrower_loan', 'ensure_renewed', 'ensure_loan_closed',
+            'ensure_borrower_loan', 'ensure_renewed', 'ensure_no_renewal', 'ensure_loan_closed',
             'ensure_hold_cancelled', 'ensure_virtual_item_removed',
             'ensure_virtual_holding_removed', 'ensure_virtual_bib_removed', 'notify'
         )
@@ -195,6 +197,17 @@ CREATE INDEX things_of_transaction ON things (transaction_id);
 CREATE TABLE placings (
     transaction_id VARCHAR NOT NULL PRIMARY KEY REFERENCES transactions (id),
     document BYTEA NOT NULL
+);
+
+-- The lenders that did not supply, each asked once.
+CREATE TABLE suppliers_tried (
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    host_lms VARCHAR NOT NULL,
+    item_pid VARCHAR NOT NULL,
+    mms_id VARCHAR,
+    request_id VARCHAR,
+    given_up_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (transaction_id, host_lms, item_pid)
 );
 
 -- What the outside is told: one row for each event and sink, written with the event itself.

@@ -301,7 +301,11 @@ def test_parked_by_hand_stays_parked() -> None:
 
 def test_every_rule_considered_is_explained() -> None:
     decision = decide(transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY), WAITING, NOW, policy())
-    (verdict,) = decision.verdicts
+    verdict = decision.verdicts[0]
     assert (verdict.rule, verdict.verdict) == ("HandleSupplierInTransit", "no")
     assert verdict.because == "the supplier's item is IN_PLACE, not in transit"
     assert {each.raw for each in verdict.evidence} == {"1/", "IN_PROCESS"}
+    assert [(each.rule, each.verdict, each.because) for each in decision.verdicts[1:]] == [
+        ("HandleSupplierRequestCancelled", "no", "the supplier's request stands"),
+        ("CancelledPatronRequest", "no", "the borrower's request stands"),
+    ]

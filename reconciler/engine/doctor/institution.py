@@ -54,6 +54,7 @@ WRITES_TO: dict[EffectKind, KeyArea] = {
     EffectKind.VIRTUAL_ITEM_REMOVED: KeyArea.BIBS,
     EffectKind.VIRTUAL_HOLDING_REMOVED: KeyArea.BIBS,
     EffectKind.VIRTUAL_BIB_REMOVED: KeyArea.BIBS,
+    EffectKind.NO_RENEWAL: KeyArea.BIBS,
 }
 """The area that an effect's write needs: scans are in Bibs, holds and loans in Users."""
 
