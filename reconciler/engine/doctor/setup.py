@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -146,18 +147,23 @@ class Setup:
         topic, desk, transit = Topic.CIRC_DESK, self.config.circ_desk, self.config.transit_library
         if isinstance(libraries, AlmaFailure):
             return unreadable(topic, libraries)
-        having, lacking = list[str](), list[str]()
-        for library in libraries:
-            desks = await tried(partial(self.alma.desks, library.code))
+        codes = [library.code for library in libraries]
+        having = list[str]()
+        for code, desks in zip(codes, await self._all_desks(codes), strict=True):
             if isinstance(desks, AlmaFailure):
                 return unreadable(topic, desks)
-            (having if desk in desks else lacking).append(library.code)
+            having += [code] if desk in desks else []
+        lacking = [code for code in codes if code not in having]
         if not having:
             return missing(topic, f"{desk}: no library has it")
         if transit in lacking:
             return missing(topic, f"{desk}: not at {transit}, where virtual items are scanned")
         without = f"; not of {_listed(lacking)}: their books cannot be lent" if lacking else ""
         return present(topic, f"{desk} of {_listed(having)}{without}")
+
+    async def _all_desks(self, codes: Iterable[str]) -> list[Read[tuple[str, ...]]]:
+        reads = (tried(partial(self.alma.desks, code)) for code in codes)
+        return await asyncio.gather(*reads)
 
     # --- code tables ---------------------------------------------------------------------
 
@@ -187,7 +193,7 @@ def _nearest(code: str, known: Iterable[str]) -> str:
     return f"did you mean {near}?" if near else f"there is {_listed(words)}"
 
 
-def _listed(codes: list[str]) -> str:
+def _listed(codes: Sequence[str]) -> str:
     if len(codes) <= MANY:
         return ", ".join(codes) or "none"
     return f"{', '.join(codes[:MANY])} and {len(codes) - MANY} more"
