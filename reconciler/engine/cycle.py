@@ -97,6 +97,8 @@ class Cycle:
             await _all(self._tenant(tenant, options, report) for tenant in tenants)
             seconds = round(self.clock.monotonic() - began_at, 1)
             told = logger.bind(**report.counts, seconds=seconds)
+            if len(tenants) == 1:
+                told = told.bind(tenant=tenants[0])
             told.log("INFO" if report.outcomes else "DEBUG", "cycle finished")
         return report
 

@@ -229,13 +229,8 @@ class Daemon:
     # --- runs ----------------------------------------------------------------
 
     async def _work(self, tenant: HostLmsCode) -> None:
-        begun = self._clock.monotonic()
         report = await self._service.work(tenant, self._may_go_on)
         self._note_result(tenant, report)
-        if report.outcomes:
-            seconds = round(self._clock.monotonic() - begun, 1)
-            bound = logger.bind(tenant=tenant, count=report.reconciled, seconds=seconds)
-            bound.info("a library was worked off")
         stale = self._service.store.stale_writes
         if stale > self._stale_writes:
             logger.bind(count=stale).warning("stale writes refused: the lease went to another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import subprocess
@@ -83,7 +84,9 @@ def test_the_daemon_is_seen_from_outside(daemon: tuple[World, Daemon]) -> None:
     assert "reconciler_leader 1.0" in told
     rows = seen.get("/api/v1/transactions").json()
     assert [row["id"] for row in rows["transactions"]] == ["lend-1"]
-    assert '"message": "cycle finished"' in seen.said
+    lines = [json.loads(line) for line in seen.said.splitlines() if line.startswith("{")]
+    line = next(each for each in lines if each["message"] == "cycle finished")
+    assert (line["tenant"], line["reconciled"]) == ("uni-a", 1)
     host = {**world.settings["host_lms"]["ext"]}
     world.settings["host_lms"]["ext-2"] = host
     world.write_settings(web=WEB, logging={"format": "json", "level": "INFO"})
