@@ -17,7 +17,10 @@ from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.hands import Hands
+from reconciler.engine.pausing import Pausing
 from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Known, Submissions
@@ -31,6 +34,8 @@ from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.database import Database
 from reconciler.store.outbox import SqlOutbox
+from reconciler.store.pauses import SqlPauses
+from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
@@ -59,7 +64,8 @@ class App:
         self.store = SqlStore(self.database)
         self.configs = self.settings.library_configs()
         self.recorder = Recorder(self.policy, new_id)
-        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id)
+        self.too_long = self.settings.too_long()
+        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
         self._gateways: dict[HostLmsCode, Gateway] = {}
 
@@ -215,6 +221,31 @@ class App:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+
+    @cached_property
+    def hands(self) -> Hands:
+        return Hands(
+            store=self.store,
+            storage=self.storage,
+            recorder=self.recorder,
+            herald=self.herald,
+            clock=self.clock,
+            policy=self.policy,
+            patience=self.settings.polling.lease,
+        )
+
+    @cached_property
+    def pausing(self) -> Pausing:
+        patience = self.settings.http.write_read_timeout + self.settings.http.connect_timeout
+        return Pausing(self.pauses, self.store, self.storage, self.clock, patience)
+
+    @cached_property
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self.database)
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        return Reporting(SqlReports(self.database), self.pauses, self.desk, self.clock)
 
     @cached_property
     def runner(self) -> EffectRunner:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from reconciler.app import App
 from reconciler.cli.exits import Exit, of_calls
 from reconciler.cli.output import Format, put, put_json, put_rows, say
+from reconciler.cli.shell import tell_pauses
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.engine.cycle import CycleOptions, CycleReport
 from reconciler.engine.plan import Prospect, prospects
@@ -48,6 +49,7 @@ async def once(app: App, options: OnceOptions) -> Exit:
         return await dry_run(app, options)
     async with app:
         app.check_keys()
+        tell_pauses(app)
         report = await app.cycle(options.cycle)
         document = _report(app, report)
     if options.output is Format.JSON:
@@ -85,6 +87,7 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
     async with app:
         app.check_keys()
+        tell_pauses(app)
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)
 
