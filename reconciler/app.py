@@ -19,8 +19,11 @@ from reconciler.core.outbox import MessageState
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.hands import Hands
+from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Outcome, Reconciler
+from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Known, Submissions
@@ -47,6 +50,8 @@ from reconciler.store.census import census
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
+from reconciler.store.pauses import SqlPauses
+from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
 from reconciler.systemd import watchdog_seconds
 
@@ -79,7 +84,8 @@ class App:
         self.store = SqlStore(self.database)
         self.configs = self.settings.library_configs()
         self.recorder = Recorder(self.policy, new_id)
-        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id)
+        self.too_long = self.settings.too_long()
+        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
         self._gateways: dict[HostLmsCode, Gateway] = {}
 
@@ -305,6 +311,31 @@ class App:
         return Dispatcher(self.sinks, self.outbox, self.storage, self.clock, self._delivered)
 
     @cached_property
+    def hands(self) -> Hands:
+        return Hands(
+            store=self.store,
+            storage=self.storage,
+            recorder=self.recorder,
+            herald=self.herald,
+            clock=self.clock,
+            policy=self.policy,
+            patience=self.settings.polling.lease,
+        )
+
+    @cached_property
+    def pausing(self) -> Pausing:
+        patience = self.settings.http.write_read_timeout + self.settings.http.connect_timeout
+        return Pausing(self.pauses, self.store, self.storage, self.clock, patience)
+
+    @cached_property
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self.database)
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        return Reporting(SqlReports(self.database), self.pauses, self.desk, self.clock)
+
+    @cached_property
     def runner(self) -> EffectRunner:
         longest_write = self.settings.http.write_read_timeout
         return EffectRunner(
@@ -422,7 +453,7 @@ class App:
         new = App(settings, self.clock, self.environ, self.transports, self.metered)
         new.database.dispose()
         new.database, new.store, new.owner = self.database, self.store, self.owner
-        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id)
+        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id, new.too_long)
         vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
         if self.metered:
             vars(new).update(metrics=self.metrics)

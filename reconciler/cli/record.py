@@ -28,7 +28,7 @@ def tell_transaction(document: Json) -> None:
         parked = document["parked"]
         put(f"  PARKED since {parked['since']}: {parked['reason']}: {parked['detail']}")
     if document["paused"]:
-        put("  paused")
+        put(f"  {_paused(document['paused'])}")
     put(f"  last look {document['last_poll_at'] or 'never'}, next {document['next_poll_at']}")
     for role in _LEGS:
         if document[role] is not None:
@@ -53,6 +53,12 @@ def _effect(effect: Json) -> str:
     if effect["next_attempt_at"]:
         told += f"; tried again at {effect['next_attempt_at']}"
     return told
+
+
+def _paused(pause: Json) -> str:
+    what = {"transaction": "", "tenant": f" with all of {pause['tenant']}", "all": " with all"}
+    told = f"PAUSED{what[pause['scope']]} since {pause['since']}"
+    return f"{told} by {pause['actor']}: {pause['reason']}"
 
 
 def _tell_leg(role: str, leg: Json) -> None:
@@ -96,6 +102,8 @@ def tell_explanation(document: Json) -> None:
     if document["parked"]:
         parked = document["parked"]
         put(f"  It waits for a person: {parked['reason']}: {parked['detail']}")
+    if document["paused"]:
+        put(f"  {_paused(document['paused'])}")
     put("\n  Rules considered at the last look:")
     if not document["rules"]:
         put(

@@ -83,7 +83,18 @@ def believes(transaction: Transaction) -> str:
 
 
 def advice(transaction: Transaction, now: datetime) -> str:
-    """What staff do now; the reason of a parked transaction comes first."""
+    """What staff do now: a pause first, since nothing happens under it; then what is parked."""
+    if transaction.paused is None:
+        return _advice(transaction, now)
+    pause = transaction.paused
+    since = pause.since.date().isoformat()
+    return (
+        f"It is paused since {since} by {pause.actor} ({pause.reason}): nothing is read or done "
+        f"until {pause.resume_command(transaction)}. {_advice(transaction, now)}"
+    )
+
+
+def _advice(transaction: Transaction, now: datetime) -> str:
     days = (now - transaction.status_since).days
     age = f" It has been so for {days} days." if days >= 1 else ""
     if transaction.parked is not None:
@@ -91,8 +102,6 @@ def advice(transaction: Transaction, now: datetime) -> str:
         known = reason in ParkReason.__members__.values()
         told = STAFF_ADVICE[ParkReason(reason)] if known else transaction.parked.detail
         return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
-    if transaction.paused:
-        return f"It is paused: reconciler resume --id {transaction.id} --reason TEXT."
     return " ".join((*_hindrances(transaction), f"{TO_DO[transaction.status]}{age}"))
 
 

@@ -126,7 +126,7 @@ def _attended(
         return after if after.parked else replace(after, acknowledged=None), None
     if after.parked or after.acknowledged == attention.key:
         return after, None
-    parked = Parked(attention.reason, attention.detail, now)
+    parked = Parked(attention.reason, attention.detail, now, attention.key)
     return replace(after, parked=parked), parked
 
 

@@ -21,6 +21,7 @@ from reconciler.core.status import (
     ItemState,
     LoanState,
     Outcome,
+    PauseScope,
     RequestState,
     Resource,
     Role,
@@ -326,6 +327,35 @@ class Parked:
     reason: str
     detail: str
     since: datetime
+    key: str | None = None
+    """The attention that parked it (`Attention.key`); None where an effect or a person did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A person has stopped all work: on this transaction, on a whole library, or on everything."""
+
+    since: datetime
+    actor: str
+    reason: str
+    scope: PauseScope = PauseScope.TRANSACTION
+    tenant: HostLmsCode | None = None
+    """The library, where `scope` is one; whoever has a part there is covered, in any role."""
+
+    def covers(self, transaction: Transaction) -> bool:
+        """Whether this pause of a library or of everything stops the transaction."""
+        if self.scope is PauseScope.TENANT:
+            return any(leg.host_lms == self.tenant for leg in transaction.legs)
+        return self.scope is PauseScope.ALL
+
+    def resume_command(self, transaction: Transaction) -> str:
+        """What a person types to end it."""
+        what = {
+            PauseScope.TRANSACTION: f"--id {transaction.id}",
+            PauseScope.TENANT: f"--tenant {self.tenant}",
+            PauseScope.ALL: "--all",
+        }[self.scope]
+        return f"reconciler resume {what} --reason TEXT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +468,8 @@ class Transaction:
     parked: Parked | None = None
     acknowledged: str | None = None
     """The attention that a person has already dealt with; the same one does not park again."""
-    paused: bool = False
+    paused: Pause | None = None
+    """Its own pause, or one of a library or of everything that covers it."""
     dispatched_at: datetime | None = None
     """When the book was first known to have left the lender."""
     next_poll_at: datetime | None = None
@@ -571,6 +602,11 @@ class Policy:
 
     def is_external(self, leg: Leg) -> bool:
         return self.hosts[leg.host_lms].is_external
+
+    def acts_at(self, code: HostLmsCode) -> bool:
+        """Whether a library is acted on; one that the settings do not know any more is not."""
+        host = self.hosts.get(code)
+        return host is not None and host.acts
 
     def settle(self, leg: Leg) -> timedelta:
         return self.hosts[leg.host_lms].settle

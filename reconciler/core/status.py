@@ -115,6 +115,14 @@ class HistoryKind(StrEnum):
     COMMAND = "command"
 
 
+class PauseScope(StrEnum):
+    """What a pause stops."""
+
+    TRANSACTION = "transaction"
+    TENANT = "tenant"
+    ALL = "all"
+
+
 class EffectKind(StrEnum):
     """The ensure verbs of workflow.md §4; the role they act for stands beside the kind."""
 

@@ -1,6 +1,7 @@
 """The transitions of a lend, as one table. Two rules for this file:
 
-1. Everything that can change a status is a row here; nothing elsewhere assigns one.
+1. Everything that evidence can change about a status is a row here. Beside it only a person's
+   command moves a transaction: `close` (`closing.py`) and `submit` with another item (`BY_HAND`).
 2. Nothing here reads a word of Alma's: rows name facts, and `evidence` says when a fact holds.
 
 A row leads from one status to the next legal one. It fires on its own fact; it also fires,

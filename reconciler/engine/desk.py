@@ -6,10 +6,11 @@ Everything here is synchronous and local: no library is called.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from reconciler.core.lateness import LOANED_WITHOUT_DUE_DATE, is_late
 from reconciler.core.model import (
     Evidence,
     HistoryEntry,
@@ -20,6 +21,7 @@ from reconciler.core.model import (
     TransactionId,
 )
 from reconciler.core.status import (
+    DcbStatus,
     HistoryKind,
     ItemState,
     LoanState,
@@ -37,7 +39,7 @@ from reconciler.engine.views import (
     row_view,
     transaction_view,
 )
-from reconciler.ports import Clock, Entrance, Filter, Store
+from reconciler.ports import Clock, Entrance, Filter, LateSince, Store
 
 ITEM_WORDS = (
     ItemState.IN_PLACE,
@@ -88,6 +90,7 @@ class Desk:
     clock: Clock
     recorder: Recorder
     new_id: Callable[[], str]
+    too_long: Mapping[DcbStatus, timedelta]
 
     def track(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take over requests that somebody else has placed. Idempotent by id."""
@@ -141,16 +144,25 @@ class Desk:
             self.store.get(id), self.store.intents(id), self.store.suppliers_tried(id)
         )
 
-    def list(self, filter: Filter) -> list[Json]:
-        return [row_view(each) for each in self.store.find(filter)]
+    def matching(self, filter: Filter, *, stuck: bool = False) -> Sequence[Transaction]:
+        """Longest in their status first; with `stuck` only those that are there for too long."""
+        if not stuck:
+            return self.store.find(filter)
+        now = self.clock.now()
+        late = late_since(self.too_long, now)
+        found = self.store.find(replace(filter, late=late))
+        return [each for each in found if is_late(each, self.too_long, now)]
 
     def page(self, filter: Filter) -> Json:
         """Some of what `list` shows, and how much there is."""
         return {"transactions": self.list(filter), "total": self.store.count(filter)}
 
-    def counts(self, filter: Filter) -> dict[str, int]:
+    def list(self, filter: Filter, *, stuck: bool = False) -> list[Json]:
+        return [row_view(each) for each in self.matching(filter, stuck=stuck)]
+
+    def counts(self, filter: Filter, *, stuck: bool = False) -> dict[str, int]:
         """How many transactions stand in each status."""
-        found = Counter(str(each.status) for each in self.store.find(filter))
+        found = Counter(str(each.status) for each in self.matching(filter, stuck=stuck))
         return dict(sorted(found.items()))
 
     def history(self, id: TransactionId) -> Json:
@@ -160,6 +172,13 @@ class Desk:
         transaction: Transaction = self.store.get(id)
         intents = self.store.intents(id)
         return explanation_view(transaction, intents, self.policy, self.clock.now())
+
+
+def late_since(too_long: Mapping[DcbStatus, timedelta], now: datetime) -> LateSince:
+    """Since when what is late by now must have stood in its status."""
+    standing = {status: now - allowed for status, allowed in too_long.items()}
+    standing[DcbStatus.LOANED] = now - LOANED_WITHOUT_DUE_DATE
+    return LateSince(standing, now - too_long[DcbStatus.LOANED])
 
 
 def _told(leg: Leg, words: dict[Resource, str], now: datetime) -> Leg:

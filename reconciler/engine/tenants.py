@@ -8,7 +8,7 @@ from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.health import Health
 from reconciler.engine.progress import Progress
 from reconciler.engine.views import Json, instant
-from reconciler.ports import Census, InstitutionTally, Standing
+from reconciler.ports import Census, InstitutionTally, TransactionHealth
 
 
 def tenants_view(
@@ -45,7 +45,7 @@ def _row(code: HostLmsCode, policy: Policy, census: Census, tally: InstitutionTa
                 for each in census.standing
                 if each.tenant == code and each.health is health
             )
-            for health in Standing
+            for health in TransactionHealth
         },
         "due": due.count if due else 0,
         "oldest_due_at": instant(due.oldest_at) if due else None,

@@ -10,17 +10,18 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 from reconciler.core.model import HostLmsCode
 from reconciler.core.outbox import MessageState
 from reconciler.core.status import LIVE, DcbStatus, EffectKind, IntentState
-from reconciler.ports import Census, Standing, StandingCount, Waiting
+from reconciler.ports import Census, HealthCount, TransactionHealth, Waiting
 from reconciler.store.database import Database
+from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import INTENTS, OUTBOX, TRANSACTIONS
 
 _T = TRANSACTIONS.c
 
 _HEALTH = case(
-    (_T.paused_since.is_not(None), str(Standing.PAUSED)),
-    (_T.parked_reason.is_not(None), str(Standing.PARKED)),
-    (_T.failures > 0, str(Standing.FAILING)),
-    else_=str(Standing.HEALTHY),
+    (IS_COVERED, str(TransactionHealth.PAUSED)),
+    (_T.parked_reason.is_not(None), str(TransactionHealth.PARKED)),
+    (_T.failures > 0, str(TransactionHealth.FAILING)),
+    else_=str(TransactionHealth.HEALTHY),
 ).label("health")
 
 
@@ -43,14 +44,17 @@ def census(database: Database, now: datetime) -> Census:
         )
 
 
-def _standing(connection: Connection) -> tuple[StandingCount, ...]:
-    counted = (
-        select(_T.tenant, _T.status, _HEALTH, func.count().label("n"))
+def _standing(connection: Connection) -> tuple[HealthCount, ...]:
+    live = (
+        select(_T.tenant, _T.status, _HEALTH)
         .where(_T.status.in_([str(status) for status in LIVE]))
-        .group_by(_T.tenant, _T.status, _HEALTH)
+        .subquery()
     )
+    counted = select(live, func.count().label("n")).group_by(*live.c)
     return tuple(
-        StandingCount(HostLmsCode(row.tenant), DcbStatus(row.status), Standing(row.health), row.n)
+        HealthCount(
+            HostLmsCode(row.tenant), DcbStatus(row.status), TransactionHealth(row.health), row.n
+        )
         for row in connection.execute(counted)
     )
 
@@ -59,6 +63,7 @@ def _due(connection: Connection, now: datetime) -> dict[HostLmsCode, Waiting]:
     counted = (
         select(_T.tenant, func.count().label("n"), func.min(_T.next_poll_at).label("oldest_at"))
         .where(_T.next_poll_at <= now, _T.next_poll_at.is_not(None), _T.paused_since.is_(None))
+        .where(~IS_COVERED)
         .group_by(_T.tenant)
     )
     return {

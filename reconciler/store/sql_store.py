@@ -11,18 +11,31 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
-from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement, Tried
+from reconciler.core.status import LIVE, DcbStatus
+from reconciler.ports import (
+    Claim,
+    Entrance,
+    Filter,
+    Intervention,
+    LateSince,
+    Owner,
+    Selection,
+    Settlement,
+    Tried,
+)
 from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import load, load_one
+from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
 _T = TRANSACTIONS.c
+_LIVE = tuple(str(status) for status in LIVE)
 
 _LOST_MEANWHILE = -1
 """No lease ever has this term: what is settled under it is refused."""
@@ -213,16 +226,11 @@ class SqlStore:
             )
             settlements.append(connection, id, (entry,))
 
-    def pause(self, id: TransactionId, now: datetime, entry: HistoryEntry) -> None:
-        """Stop looking at a transaction until a person resumes it; raises as `get`."""
+    def intervene(self, intervention: Intervention, now: datetime) -> bool:
+        """Write a person's command; False while a process is at work on the transaction, when it
+        has moved on, or when a pause forbids it."""
         with self._database.write() as connection:
-            load_one(connection, id)
-            connection.execute(
-                update(TRANSACTIONS)
-                .where(_T.id == id)
-                .values(paused_since=now, version=_T.version + 1)
-            )
-            settlements.append(connection, id, (entry,))
+            return settlements.intervene(connection, intervention, now)
 
     def _knows(self, id: TransactionId) -> bool:
         with self._database.read() as connection:
@@ -234,7 +242,7 @@ class SqlStore:
 
 
 def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) -> Select[tuple[str]]:
-    query = query.where(_T.next_poll_at.is_not(None), _T.paused_since.is_(None))
+    query = query.where(_T.next_poll_at.is_not(None), _T.paused_since.is_(None), ~IS_COVERED)
     if selection.tenant is not None:
         query = query.where(_T.tenant == selection.tenant)
     if selection.ids is not None:
@@ -249,13 +257,28 @@ def _conditions(filter: Filter) -> Iterator[ColumnElement[bool]]:
         yield _T.status == str(filter.status)
     if filter.parked:
         yield _T.parked_reason.is_not(None)
+    if filter.live:
+        yield _T.status.in_(_LIVE)
     if filter.tenant is not None:
         yield _involves(filter.tenant)
+    if filter.late is not None:
+        yield _may_be_late(filter.late)
 
 
 def _involves(tenant: HostLmsCode) -> Any:
     legs = select(LEGS.c.transaction_id).where(LEGS.c.host_lms == tenant)
     return _T.id.in_(legs)
+
+
+def _may_be_late(late: LateSince) -> Any:
+    """A little more than is late: whose due date counts is decided where the rule stands."""
+    standing = [
+        and_(_T.status == str(status), _T.status_since < since)
+        for status, since in late.in_status.items()
+    ]
+    overdue = select(LEGS.c.transaction_id).where(LEGS.c.loan_due_at < late.due_before)
+    loaned = and_(_T.status == str(DcbStatus.LOANED), _T.id.in_(overdue))
+    return or_(*standing, loaned)
 
 
 def _ids(connection: Connection, chosen: Select[Any]) -> list[str]:

@@ -22,8 +22,12 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since DATETIME,
+    -- The sight that parked it; a person's retry makes it the acknowledged one.
+    parked_key VARCHAR,
     acknowledged VARCHAR,
     paused_since DATETIME,
+    paused_by VARCHAR,
+    paused_reason VARCHAR,
     history_length INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL DEFAULT 0,
     fence INTEGER NOT NULL DEFAULT 0,
@@ -51,6 +55,10 @@ CREATE TABLE transactions (
         OR status = 'NOT_SUPPLIED_CURRENT_SUPPLIER'
     ),
     CONSTRAINT parked_is_whole CHECK ((parked_reason IS NULL) = (parked_since IS NULL)),
+    CONSTRAINT pause_is_whole CHECK (
+        (paused_since IS NULL) = (paused_by IS NULL)
+        AND (paused_since IS NULL) = (paused_reason IS NULL)
+    ),
     CONSTRAINT claim_is_whole CHECK ((claimed_by IS NULL) = (claimed_until IS NULL))
 );
 
@@ -209,6 +217,20 @@ CREATE TABLE suppliers_tried (
     given_up_at DATETIME NOT NULL,
     PRIMARY KEY (transaction_id, host_lms, item_pid)
 );
+
+-- Libraries that a person has stopped, '' for everything; ended ones are kept. Asked in the very
+-- statement that settles: nothing fires once the row of a pause is committed.
+CREATE TABLE pauses (
+    tenant VARCHAR NOT NULL,
+    since DATETIME NOT NULL,
+    actor VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    ended_at DATETIME,
+    ended_by VARCHAR,
+    end_reason VARCHAR,
+    PRIMARY KEY (tenant, since)
+);
+CREATE UNIQUE INDEX pauses_standing ON pauses (tenant) WHERE ended_at IS NULL;
 
 -- What the outside is told: one row for each event and sink, written with the event itself.
 CREATE TABLE outbox (

@@ -12,10 +12,13 @@ import pytest
 from reconciler.alma.surveyor import PROBES
 from reconciler.core.advice import BELIEFS, TO_DO
 from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
+from reconciler.core.lateness import DEFAULT_TOO_LONG
 from reconciler.core.lookahead import FIRST_READS
+from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
@@ -37,6 +40,7 @@ from reconciler.core.transitions import TRANSITIONS, rows_from
 from reconciler.engine.doctor.findings import ADVICE, WHEN_UNREADABLE, Topic
 from reconciler.engine.doctor.institution import READ_TOPICS, WRITES_TO
 from reconciler.engine.effects.verbs import VERBS
+from reconciler.engine.hands import JUDGES
 from reconciler.engine.reconcile import OutcomeKind
 from reconciler.errors import FailureKind
 from reconciler.metrics import METRICS, RESULTS, Name, markdown
@@ -72,6 +76,9 @@ TRACKED = subprocess.run(
         (PROBES, KeyArea),
         (METRICS, Name),
         (RESULTS, OutcomeKind),
+        (DEFAULT_TOO_LONG, LIVE),
+        (ENDINGS, LIVE),
+        (JUDGES, Command),
     ],
 )
 def test_a_table_has_every_word_and_no_other(table: dict[object, object], words: object) -> None:

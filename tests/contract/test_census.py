@@ -8,12 +8,21 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Parked, TransactionId
+from reconciler.core.model import (
+    HistoryEntry,
+    HostLmsCode,
+    Intent,
+    Parked,
+    Pause,
+    PauseScope,
+    TransactionId,
+)
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, Role
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Entrance, Filter, Standing, StandingCount, Waiting
+from reconciler.ports import Entrance, Filter, HealthCount, TransactionHealth, Waiting
 from reconciler.store.census import census
 from reconciler.store.database import Database
+from reconciler.store.pauses import SqlPauses
 from reconciler.store.sql_store import SqlStore
 from tests.support.build import NOW, UNI_A, UNI_B, transaction
 
@@ -46,13 +55,14 @@ def test_live_transactions_by_tenant_status_and_health(database: Database, store
     add(store, "t-5", tenant=UNI_B)
     add(store, "t-6", FINALISED, next_poll_at=None)
     add(store, "t-7")
-    store.pause(TransactionId("t-7"), NOW, HistoryEntry(NOW, HistoryKind.COMMAND, "test"))
+    entry = HistoryEntry(NOW, HistoryKind.COMMAND, "test")
+    SqlPauses(database).pause_transaction(TransactionId("t-7"), Pause(NOW, "test", "x"), entry)
     assert set(census(database, NOW).standing) == {
-        StandingCount(UNI_A, LOANED, Standing.HEALTHY, 2),
-        StandingCount(UNI_A, LOANED, Standing.PARKED, 1),
-        StandingCount(UNI_A, LOANED, Standing.FAILING, 1),
-        StandingCount(UNI_B, LOANED, Standing.HEALTHY, 1),
-        StandingCount(UNI_A, LOANED, Standing.PAUSED, 1),
+        HealthCount(UNI_A, LOANED, TransactionHealth.HEALTHY, 2),
+        HealthCount(UNI_A, LOANED, TransactionHealth.PARKED, 1),
+        HealthCount(UNI_A, LOANED, TransactionHealth.FAILING, 1),
+        HealthCount(UNI_B, LOANED, TransactionHealth.HEALTHY, 1),
+        HealthCount(UNI_A, LOANED, TransactionHealth.PAUSED, 1),
     }
 
 
@@ -62,6 +72,15 @@ def test_what_is_due_and_since_when(database: Database, store: SqlStore) -> None
     add(store, "t-3", next_poll_at=NOW + HOUR)
     add(store, "t-4", next_poll_at=NOW + HOUR, tenant=UNI_B)
     assert census(database, NOW).due == {UNI_A: Waiting(2, NOW - 3 * HOUR)}
+
+
+def test_a_paused_library_is_paused_and_not_due(database: Database, store: SqlStore) -> None:
+    add(store, "t-1", next_poll_at=NOW - HOUR)
+    pause = Pause(NOW, "test", "x", PauseScope.TENANT, UNI_A)
+    assert SqlPauses(database).pause(pause)
+    found = census(database, NOW)
+    assert found.standing == (HealthCount(UNI_A, LOANED, TransactionHealth.PAUSED, 1),)
+    assert found.due == {}
 
 
 def test_ambiguous_writes(database: Database, store: SqlStore) -> None:

@@ -16,6 +16,7 @@ from reconciler.core.model import (
     LegObservation,
     LoanSight,
     Observation,
+    Pause,
     Remembered,
     RequestSight,
     Seen,
@@ -78,10 +79,15 @@ LEGS = st.builds(
 LOOKS = st.fixed_dictionaries(dict.fromkeys(Role, LEGS)).map(Observation)
 
 
+PAUSE = Pause(NOW, "test", "x")
+
+
 @st.composite
 def transactions(draw: st.DrawFn) -> Transaction:
     workflow = draw(st.sampled_from(Workflow))
-    made = transaction(draw(st.sampled_from(DcbStatus)), workflow, paused=draw(st.booleans()))
+    made = transaction(
+        draw(st.sampled_from(DcbStatus)), workflow, paused=draw(st.sampled_from([None, PAUSE]))
+    )
     legs = {}
     for each in made.legs:
         legs[each.role] = replace(
