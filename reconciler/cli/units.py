@@ -28,6 +28,7 @@ FILES = {
 }
 
 HARDENING = """\
+User=reconciler
 DynamicUser=yes
 StateDirectory=reconciler
 StateDirectoryMode=0700

@@ -25,7 +25,7 @@ from reconciler.engine.runs import Runs, Trouble
 from reconciler.engine.supervision import Duty, Supervisor
 from reconciler.engine.tenure import Tenure
 from reconciler.engine.ticker import Ticker
-from reconciler.engine.vigil import Tell, Vigil
+from reconciler.engine.vigil import LOOKS, Tell, Vigil
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
 from reconciler.ports import Clock, Store
 from reconciler.processes import shown
@@ -42,7 +42,11 @@ A_MOMENT = 0.5
 LONGEST_WAIT = 30.0
 """Seconds between two tries at a database in trouble, at most (or a tick, if that is longer)."""
 
-TICKS, LEASES, DELIVERY, RELOAD = "ticks", "leases", "notifications", "reload"
+CLOCK_INTERVAL = 5.0
+"""Seconds between two looks at whether the wall clock was stepped, at most."""
+
+TICKS, LEASES, CLOCK = "ticks", "leases", "clock"
+DELIVERY, RELOAD = "notifications", "reload"
 
 
 class Service(Protocol):
@@ -114,7 +118,7 @@ class Daemon:
         self._duties = (
             Duty("vigil", vigil.run),
             Duty(LEASES, self._keep_leases),
-            Duty("clock", lambda: self._ticker.guard(self._stepped)),
+            Duty(CLOCK, self._watch_clock),
             *tasks,
         )
         self._stopping = asyncio.Event()
@@ -131,7 +135,7 @@ class Daemon:
     async def run(self) -> str | None:
         """Work until `stop`; why it had to end otherwise. Never raises for trouble outside."""
         self._health.well(CheckName.CONFIG)
-        self._progress.watch(TICKS)
+        self._progress.watch(TICKS, max(self._progress.patience, 3 * self._service.tick))
         for duty in self._duties:
             self._supervisor.start(duty)
         self._ticker.start()
@@ -274,14 +278,18 @@ class Daemon:
                     self._health.ill(CheckName.LEASE, "no lease could be renewed in time")
             self._progress.advance(LEASES)
 
-    async def _stepped(self, seconds: float) -> None:
+    async def _watch_clock(self) -> None:
         """After a step back nothing may wait for a time that lies beyond every interval."""
-        if seconds < 0:
-            try:
+        self._progress.watch(CLOCK)
+        while True:
+            await self._clock.sleep(min(CLOCK_INTERVAL, self._progress.patience / LOOKS))
+            if self._ticker.step() < 0:
                 longest = max(self._service.policy.intervals.values())
-                await self._service.pull_in(self._clock.now(), longest)
-            except StoreUnavailable as error:
-                self._in_trouble(error)
+                try:
+                    await self._service.pull_in(self._clock.now(), longest)
+                except StoreUnavailable as error:
+                    self._in_trouble(error)
+            self._progress.advance(CLOCK)
 
     def _in_trouble(self, error: Trouble) -> None:
         """Stop acting, say so once, try again a little later each time."""

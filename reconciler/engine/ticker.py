@@ -1,7 +1,7 @@
 """The one place that knows APScheduler: a dumb ticker. What is due stands in our table.
 
 APScheduler 3 reckons with the wall clock, so a clock that is stepped back would silence it until
-the old time comes again; `guard` notices the step and sets it right (libs.md §2.1).
+the old time comes again; `step` notices that and sets it right (libs.md §2.1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from loguru import logger
 
 from reconciler.ports import Clock
 
-GUARD_INTERVAL = 5.0
 STEP = 2.0
 """Seconds by which the two clocks may drift apart between two looks at them."""
 
@@ -31,6 +30,7 @@ class Ticker:
         self._tick = tick
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._broken: str | None = None
+        self._wall, self._steady = clock.now(), clock.monotonic()
 
     def start(self) -> None:
         """The first tick comes at once."""
@@ -68,22 +68,22 @@ class Ticker:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    async def guard(self, stepped: Callable[[float], Awaitable[None]]) -> None:
-        """Set the ticker right after the wall clock was stepped; `stepped` hears by how much.
+    def step(self) -> float:
+        """By how many seconds the wall clock was stepped since the last call; 0 if it was not.
 
-        Raises RuntimeError when the scheduler lost the job.
+        After a step the next tick comes at once. Raises RuntimeError when the scheduler lost the
+        job or broke it.
         """
+        if self._broken or self._scheduler.get_job(_JOB) is None:
+            raise RuntimeError(self._broken or "the scheduler lost its job")
         wall, steady = self._clock.now(), self._clock.monotonic()
-        while True:
-            await self._clock.sleep(GUARD_INTERVAL)
-            step = (self._clock.now() - wall).total_seconds() - (self._clock.monotonic() - steady)
-            wall, steady = self._clock.now(), self._clock.monotonic()
-            if self._broken or self._scheduler.get_job(_JOB) is None:
-                raise RuntimeError(self._broken or "the scheduler lost its job")
-            if abs(step) > STEP:
-                logger.bind(seconds=round(step)).warning("the wall clock was stepped")
-                self.now()
-                await stepped(step)
+        step = (wall - self._wall).total_seconds() - (steady - self._steady)
+        self._wall, self._steady = wall, steady
+        if abs(step) <= STEP:
+            return 0.0
+        logger.bind(seconds=round(step)).warning("the wall clock was stepped")
+        self.now()
+        return step
 
     def _ended_badly(self, event: JobExecutionEvent) -> None:
         self._broken = type(event.exception).__name__ if event.exception else "a tick was missed"
