@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from reconciler import logs
 from reconciler.app import App
 from reconciler.cli import daemon
 from reconciler.clock import SystemClock
-from reconciler.engine.daemon import Instruments
+from reconciler.engine.health import Health
 from reconciler.engine.supervision import Duty
 from reconciler.settings_file import load
 
@@ -90,8 +91,8 @@ def main(how: str, what: str) -> int:
     app = App(settings, HoldingClock(what) if how == "hold" else SystemClock(), os.environ)
     if how in HARMS:
 
-        def duties(app: App, _: Instruments) -> list[Duty]:
-            return [Duty("harm", partial(HARMS[how], app, what))]
+        def duties(app: Callable[[], App], _: Health) -> list[Duty]:
+            return [Duty("harm", partial(HARMS[how], app(), what))]
 
         daemon.duties = duties
     return daemon.serve(app, lambda: load(Path("settings.yaml")))
