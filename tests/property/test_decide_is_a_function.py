@@ -1,4 +1,4 @@
-"""`decide` is a function of one snapshot: the same in, the same out, and nothing is changed by it."""
+"""`decide` is a function of one snapshot: the same in, the same out, and nothing is changed."""
 
 from __future__ import annotations
 

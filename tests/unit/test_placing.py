@@ -79,12 +79,10 @@ def test_the_pickup_place_follows_from_role_and_workflow(
 
 
 @pytest.mark.parametrize(
-    ("case", "wanted"),
-    [(case, wanted) for case, wanted in TABLE.items() if wanted != CHOSEN],
-    ids=lambda each: "-".join(each),
+    "case", [case for case, wanted in TABLE.items() if wanted != CHOSEN], ids="-".join
 )
 def test_without_its_setting_there_is_no_pickup_place_and_none_is_made_up(
-    case: tuple[Workflow, Role], wanted: str
+    case: tuple[Workflow, Role],
 ) -> None:
     workflow, role = case
     bare = config(sharing_library=None, virtual_library=None)
