@@ -426,6 +426,9 @@ class Store(Protocol):
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
 
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for; as quick as they are few."""
+
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
 

@@ -49,6 +49,7 @@ async def once(app: App, options: OnceOptions) -> Exit:
         return await dry_run(app, options)
     async with app:
         app.check_keys()
+        app.check_tenants()
         tell_pauses(app)
         report = await app.cycle(options.cycle)
         document = _report(app, report)
@@ -87,6 +88,7 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
     async with app:
         app.check_keys()
+        app.check_tenants()
         tell_pauses(app)
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
@@ -108,6 +108,22 @@ class SqlStore:
             return settlements.settle(connection, batch)
 
     # --- reading -------------------------------------------------------------
+
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for.
+
+        From one to the next along the index of what is due: O(tenants), never O(tracked).
+        """
+        found: list[HostLmsCode] = []
+        polled = select(func.min(_T.tenant)).where(
+            _T.next_poll_at.is_not(None), _T.paused_since.is_(None)
+        )
+        with self._database.read() as connection:
+            tenant = connection.execute(polled).scalar()
+            while tenant is not None:
+                found.append(HostLmsCode(tenant))
+                tenant = connection.execute(polled.where(_T.tenant > tenant)).scalar()
+        return found
 
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 
 from reconciler.core.decide import decide
-from reconciler.core.model import HistoryEntry, Leg, Transaction, TransactionId
+from reconciler.core.model import HistoryEntry, HostLmsCode, Leg, Transaction, TransactionId
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
 from reconciler.ports import Claim, Entrance, Owner, Selection, Settlement
 from reconciler.store.database import Database
@@ -132,3 +132,20 @@ def _plan(connection: Connection, database: Database, statement: str, parameters
     return "\n".join(
         str(row) for row in connection.exec_driver_sql(explain + statement, parameters)
     )
+
+
+def test_the_tenants_are_those_that_something_is_polled_for(store: SqlStore) -> None:
+    assert store.tenants() == []
+    for n, tenant in enumerate(("uni-b", "uni-a", "uni-b", "uni-c", "uni-d")):
+        made = replace(BARE, id=TransactionId(f"t-{n}"), tenant=HostLmsCode(tenant))
+        store.add(Entrance(made, COMMAND))
+    ended = replace(
+        BARE,
+        id=TransactionId("ended"),
+        tenant=HostLmsCode("gone"),
+        status=DcbStatus.FINALISED,
+        next_poll_at=None,
+    )
+    store.add(Entrance(ended, COMMAND))
+    store.pause(TransactionId("t-4"), NOW, COMMAND)
+    assert store.tenants() == ["uni-a", "uni-b", "uni-c"]

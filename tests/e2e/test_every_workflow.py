@@ -1,4 +1,4 @@
-"""Whole lends of every workflow with an Alma in every role: placed, lent, home, nothing left.
+"""Whole lends with an Alma in every role: placed, lent, home, nothing left.
 
 Beside the path it is watched what was written: never to the lender's catalogue, always in the
 order that Alma allows, and not one call that Alma had to refuse.
@@ -121,17 +121,3 @@ def _level(path: str) -> int:
     """Holds, then items, holdings, bibs."""
     order = ("/requests/", "/items/", "/holdings/", "/bibs/")
     return next(n for n, part in enumerate(order) if part in path)
-
-
-async def test_a_library_that_lends_its_own_book_to_its_own_reader_gets_one_hold(
-    lab: Lab,
-) -> None:
-    book = lab.wanted(pickup="uni-a")
-    lab.lender.add_user("home-reader")
-    book.line["patron"] = {"host_lms": "uni-a", "user_id": "home-reader"}
-    await lab.submit(book)
-    now = await lab.rest(book)
-    assert (now.status, now.next_poll_at) == (S.HANDED_OFF_AS_LOCAL, None), lab.history(book)
-    assert lab.counts(book) == {"supplier holds": 1}
-    writes = [call for call in lab.sandbox.calls if call.method != "GET"]
-    assert [call.path.rsplit("/", 2)[1] for call in writes] == ["home-reader"]

@@ -166,16 +166,3 @@ def test_a_renewal_is_carried_over_once_also_when_it_is_refused(
         assert rules(again) == []
     next_one = queue(Seen.of((), NOW), DUE + timedelta(days=28))
     assert rules(decide(first.transaction, next_one, NOW, policy())) == [RENEWAL]
-
-
-def test_a_loan_of_a_hundred_days_is_looked_at_to_its_end() -> None:
-    now, current, due = NOW, lent(), DUE
-    for _ in range(100):
-        due = max(due, now + timedelta(days=5))
-        current = decide(current, queue(Seen.of((), now), due), now, policy()).transaction
-        assert current.status is S.LOANED
-        assert current.next_poll_at is not None
-        assert now < current.next_poll_at <= now + timedelta(days=1)
-        now += timedelta(days=1)
-    home = look(borrower={"loan": loan("COMPLETE", at=now), "item": item("1/", at=now)})
-    assert [hop.target for hop in decide(current, home, now, policy()).hops] == [S.RETURN_TRANSIT]

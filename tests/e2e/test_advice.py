@@ -1,6 +1,6 @@
-"""While the book is lent: others who wait for it at its library, and renewals carried over.
+"""Advice that a reader should not renew: for whom, where it is written, and when it cannot be.
 
-Neither may ever stop a lend: what cannot be done is shown, tried again, and the book comes home.
+It may never stop a lend: what cannot be done is shown, tried again, and the book comes home.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import Intent
-from reconciler.core.status import DcbStatus, EffectKind, IntentState
+from reconciler.core.status import DcbStatus, EffectKind
 from tests.support.lab import Book, Lab
 from tests.support.lab import lab as make_lab
 
@@ -64,9 +64,6 @@ def item_writes(at: Lab) -> list[tuple[str, str]]:
     return [(call.institution, call.path.rsplit("/", 1)[1]) for call in calls]
 
 
-# --- others who wait -----------------------------------------------------------------
-
-
 async def test_our_own_hold_warns_nobody(lab: Lab) -> None:
     """Also where Alma keeps it open until the return, so that the item looks asked for."""
     lab.lender.dialect.update(loan_closes_request="at_return")
@@ -99,7 +96,6 @@ def _rows(at: Lab, book: Book) -> list[Any]:
 NOT_DONE: dict[str, dict[str, Any]] = {
     "no such endpoint": {"kind": "status", "status": 404},
     "not implemented": {"kind": "status", "status": 501},
-    "refused": {"kind": "error", "code": "401652"},
     "an unknown code": {"kind": "error", "code": "40166499"},
     "said to be done, not done": {
         "kind": "status",
@@ -140,54 +136,3 @@ async def test_an_item_that_is_not_ours_is_not_written_on(lab: Lab) -> None:
     await lab.look(book)
     assert item_writes(lab) == []
     assert any("not ours to change" in row for row in lab.history(book))
-
-
-# --- renewals ----------------------------------------------------------------------
-
-
-def readers_loan(at: Lab) -> Any:
-    (loan,) = [each for each in at.borrower.loans.rows() if each.active]
-    return loan
-
-
-def lenders_loan(at: Lab) -> Any:
-    (loan,) = [each for each in at.lender.loans.rows() if each.active]
-    return loan
-
-
-def renewed(at: Lab, days: int = 120) -> Any:
-    """The reader's loan runs longer than the lender's."""
-    loan = readers_loan(at)
-    due = at.clock.now() + timedelta(days=days)
-    at.borrower.change_due_date(loan.loan_id, due)
-    return due
-
-
-async def test_a_renewal_is_carried_over_once(lab: Lab) -> None:
-    book = await lent(lab)
-    before = len(lab.sandbox.calls.matching("PUT", "/loans/"))
-    due = renewed(lab)
-    for _ in range(3):
-        lab.clock.advance(timedelta(days=1))
-        await lab.look(book)
-    assert abs(lenders_loan(lab).due_date - due) < timedelta(minutes=1)
-    assert len(lab.sandbox.calls.matching("PUT", "/loans/")) == before + 1
-
-
-async def test_a_renewal_that_is_refused_is_shown_retried_slowly_and_stops_nothing(
-    lab: Lab,
-) -> None:
-    book = await lent(lab)
-    fault = lab.sandbox.faults.add(
-        "error", code="401822", institution="uni-a", method="PUT", path="/loans/", times=None
-    )
-    renewed(lab)
-    for _ in range(8):
-        lab.clock.advance(timedelta(hours=6))
-        await lab.cycle()
-    now = lab.stored(book)
-    assert (now.status, now.parked) == (S.LOANED, None)
-    shown = effect(lab, book, EffectKind.RENEWED)
-    assert (shown.state, shown.last_code) == (IntentState.REFUSED, "401822")
-    assert 2 <= fault.hits <= 9
-    assert await home(lab, book) is S.FINALISED
