@@ -164,6 +164,48 @@ def test_the_workflow_follows_from_the_three_agencies(acting: World) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("pickup", "cards", "warned"),
+    [("uni-b", [], False), ("uni-a", [], True), ("uni-c", [], True), ("uni-c", ["7"], False)],
+)
+def test_a_reader_whom_the_pickup_desk_cannot_scan_is_told_of_at_once(
+    acting: World, pickup: str, cards: list[str], warned: bool
+) -> None:
+    """Taken all the same: the desk may know other ways, but nobody is surprised there."""
+    lend = acting.wanted(pickup=pickup, patron={"barcodes": cards})
+    ran = acting.submit(lend)
+    assert ran.json["accepted"] == [lend.id]
+    assert ("no card number" in ran.err) is warned
+    (row,) = acting.history(lend.id)
+    assert ("no card number" in row["detail"]) is warned
+
+
+@pytest.mark.parametrize(
+    ("process", "lendable"),
+    [
+        ("", True),
+        ("REQUESTED", True),
+        ("LOAN", True),
+        ("TRANSIT", True),
+        ("HOLDSHELF", True),
+        ("MISSING", False),
+        ("WORK_ORDER_DEPARTMENT", False),
+        ("TECHNICAL", False),
+        ("SOMETHING_NEW", False),
+    ],
+)
+def test_a_copy_is_lendable_in_the_states_of_a_closed_list(
+    acting: World, process: str, lendable: bool
+) -> None:
+    lend = acting.wanted()
+    acting.lender.set_process_type(lend.barcode, process, in_place=True)
+    ran = acting.submit(lend, check=0 if lendable else 3)
+    assert ran.json["accepted"] == ([lend.id] if lendable else [])
+    for refused in ran.json["refused"]:
+        assert refused["code"] == "item_not_lendable"
+        assert process in refused["problem"], "the word itself is told"
+
+
 def test_plan_and_dry_run_show_what_would_be_made_in_order(acting: World) -> None:
     lend = acting.wanted()
     acting.submit(lend)
