@@ -42,6 +42,29 @@ def test_each_of_the_six_reads_fails_alone(world: World) -> None:
 WORDS = ("item", "request")
 
 
+@pytest.mark.parametrize("status", ["Active", "Complete"])
+async def test_a_list_of_loans_that_cannot_be_read_hides_nothing(lab: Lab, status: str) -> None:
+    """The other reads of the look are stored, and whose loan it is stays open."""
+    book = await placed(lab)
+    lab.lender.scan_in(book.barcode, "MAIN")
+    lab.borrower.scan_in(book.barcode, "MAIN")
+    lab.borrower.loan(book.barcode, book.reader, "MAIN")
+    if status == "Complete":
+        lab.borrower.return_item(book.barcode, "MAIN")
+    lab.sandbox.faults.add(
+        "json_500", institution="uni-b", path=f"/items/.*/loans.*{status}", times=None
+    )
+    now = await lab.look(book)
+    assert now.status is (S.READY_FOR_PICKUP if status == "Active" else S.PICKUP_TRANSIT)
+    assert now.failures
+    assert now.supplier.item.state == "TRANSIT"
+    assert now.borrower is not None
+    assert now.borrower.item.state == ("LOANED" if status == "Active" else "TRANSIT")
+    lab.sandbox.faults.clear()
+    now = await lab.rest(book)
+    assert now.status is (S.LOANED if status == "Active" else S.RETURN_TRANSIT)
+
+
 async def test_what_failed_is_still_told_after_what_was_written_next(lab: Lab) -> None:
     """The failed read and the refused effect of one cycle: no later write loses either."""
     book = await placed(lab)

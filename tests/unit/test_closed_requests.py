@@ -101,6 +101,17 @@ def test_a_hold_that_went_with_the_loan_is_the_loan(status: DcbStatus) -> None:
     assert found[-1] is S.LOANED
 
 
+@pytest.mark.parametrize("status", [S.PICKUP_TRANSIT, S.RECEIVED_AT_PICKUP, S.READY_FOR_PICKUP])
+@pytest.mark.parametrize("item_reads", [True, False])
+def test_a_hold_that_went_with_a_loan_that_is_over_is_a_return(
+    status: DcbStatus, item_reads: bool
+) -> None:
+    seen_item = item("1/") if item_reads else unreadable()
+    over = {**UNFILLED, "item": seen_item, "completed_loan": loan("COMPLETE")}
+    found = path(seen_before(status, Role.BORROWER), look(supplier=AWAY, borrower=over))
+    assert found[-2:] == [S.LOANED, S.RETURN_TRANSIT]
+
+
 def test_on_loan_to_whom_cannot_be_read_is_no_cancellation() -> None:
     lent = {**UNFILLED, "item": item("0/LOAN"), "loan": unreadable()}
     before = seen_before(S.READY_FOR_PICKUP, Role.BORROWER)
