@@ -55,6 +55,10 @@ def mark_missing(world: World, lend: Lend) -> None:
     world.lender.set_process_type(lend.barcode, "MISSING")
 
 
+def keep_at_sharing_library(world: World, lend: Lend) -> None:
+    world.lender.move_item(lend.barcode, "RES_OUT", "OUT", temporary=False)
+
+
 CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = [
     ("patron_unknown", "uni-b knows no user", lambda *_: None, {"patron": {"user_id": "nobody"}}),
     ("patron_blocked", "the reader at uni-b is blocked", block, {}),
@@ -64,6 +68,7 @@ CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = 
     ("item_unknown", "uni-a knows no such item", lambda *_: None, {"item": {"item_pid": "231"}}),
     ("item_mismatch", "another item", lambda *_: None, {"item": {"barcode": "OTHER"}}),
     ("item_not_lendable", "is LOST (0/MISSING)", mark_missing, {}),
+    ("sharing_library_is_home", "put it on the hold shelf", keep_at_sharing_library, {}),
     ("barcode_taken", "uni-b has an item with the same barcode", take_barcode, {}),
     (
         "own_item_elsewhere",
@@ -162,6 +167,22 @@ def test_the_workflow_follows_from_the_three_agencies(acting: World) -> None:
     assert {workflow: acting.show(lend.id)["workflow"] for workflow, lend in lends.items()} == {
         workflow: workflow for workflow in lends
     }
+
+
+def test_a_reader_who_collects_where_the_item_stands_is_what_on_site_lending_is(
+    acting: World,
+) -> None:
+    """There the shelf is meant; and a desk of its own at the sharing library is another place."""
+    on_site = acting.wanted(pickup="uni-a")
+    keep_at_sharing_library(acting, on_site)
+    assert acting.submit(on_site).json["accepted"] == [on_site.id]
+    hosts = acting.settings["host_lms"]
+    acting.lender.add_circ_desk("RES_OUT", "OUT_DESK")
+    with_desk = {**hosts["uni-a"], "sharing_circ_desk": "OUT_DESK"}
+    acting.write_settings(host_lms={**hosts, "uni-a": with_desk})
+    sent = acting.wanted()
+    keep_at_sharing_library(acting, sent)
+    assert acting.submit(sent).json["accepted"] == [sent.id]
 
 
 @pytest.mark.parametrize(
