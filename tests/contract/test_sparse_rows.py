@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 
 from reconciler.core.decide import decide
-from reconciler.core.model import HistoryEntry, HostLmsCode, Leg, Transaction, TransactionId
+from reconciler.core.model import HistoryEntry, HostLmsCode, Leg, Pause, Transaction, TransactionId
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
 from reconciler.ports import Claim, Entrance, Owner, Selection, Settlement
 from reconciler.store.database import Database
+from reconciler.store.pauses import SqlPauses
 from reconciler.store.sql_store import SqlStore
 from tests.support.build import NOW, UNI_A, item, loan, look, policy, request
 
@@ -134,7 +135,9 @@ def _plan(connection: Connection, database: Database, statement: str, parameters
     )
 
 
-def test_the_tenants_are_those_that_something_is_polled_for(store: SqlStore) -> None:
+def test_the_tenants_are_those_that_something_is_polled_for(
+    store: SqlStore, database: Database
+) -> None:
     assert store.tenants() == []
     for n, tenant in enumerate(("uni-b", "uni-a", "uni-b", "uni-c", "uni-d")):
         made = replace(BARE, id=TransactionId(f"t-{n}"), tenant=HostLmsCode(tenant))
@@ -147,5 +150,6 @@ def test_the_tenants_are_those_that_something_is_polled_for(store: SqlStore) -> 
         next_poll_at=None,
     )
     store.add(Entrance(ended, COMMAND))
-    store.pause(TransactionId("t-4"), NOW, COMMAND)
+    pause = Pause(NOW, "test", "asked the library")
+    SqlPauses(database).pause_transaction(TransactionId("t-4"), pause, COMMAND)
     assert store.tenants() == ["uni-a", "uni-b", "uni-c"]
