@@ -24,9 +24,12 @@ from tests.support.lab import Book, Lab, lab
 
 @dataclass(frozen=True)
 class Write:
-    """One endpoint, where it is called, and whether the lend has to be one that jumps or begins
-    with a patron who is about to expire, or has others wait, so that it is called at all. A lend that was placed is
-    ended by its reader: what placing made is cleared then as at the end of any other."""
+    """One endpoint, where it is called, and what a lend needs so that it is called at all.
+
+    It has to be a lend that jumps, or begins with a patron who is about to expire, or has others
+    wait. A lend that was only placed is ended by its reader: what placing made is cleared then as
+    at the end of any other.
+    """
 
     name: str
     institution: str
