@@ -181,6 +181,19 @@ class App:
         for code, host in self.settings.alma_hosts().items():
             self._key(code, host)
 
+    def check_tenants(self) -> None:
+        """Raises SettingsError when something is polled for a library that the settings lack.
+
+        Nobody would come to it, and nobody would know.
+        """
+        known = {HostLmsCode(code) for code in self.settings.host_lms}
+        lacking = sorted(set(self.store.tenants()) - known)
+        if lacking:
+            raise SettingsError(
+                f"host_lms.{lacking[0]} is not in the settings, but live transactions need it "
+                "until they have ended (see: reconciler list)"
+            )
+
     @property
     def tallies(self) -> dict[HostLmsCode, Tally]:
         """What became of the calls to each Alma that was called."""

@@ -632,6 +632,9 @@ class Store(Protocol):
     def pull_in(self, latest: datetime) -> int:
         """Bring next looks that lie after `latest` forward to it; how many there were."""
 
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for; as quick as they are few."""
+
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
 

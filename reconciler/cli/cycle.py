@@ -56,6 +56,7 @@ async def once(app: App, options: OnceOptions) -> int:
     interruption.listen(lambda: None)
     async with app, _kept(app):
         app.check_keys()
+        app.check_tenants()
         tell_pauses(app)
         going_on = replace(options.cycle, may_go_on=lambda _: interruption.number is None)
         report = await app.cycle(going_on)
@@ -120,6 +121,7 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
     async with app:
         app.check_keys()
+        app.check_tenants()
         tell_pauses(app)
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)

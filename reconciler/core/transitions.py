@@ -237,6 +237,26 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     _finalise_from(S.COMPLETED),
     _finalise_from(S.CANCELLED),
+    Transition(
+        "17",
+        "ExpeditedCheckout",
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        S.LOANED,
+        own=Fact.PICKUP_LOANED,
+        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        workflows=frozenset({W.EXPEDITED}),
+        effects=(EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER),),
+        note="the reader collects at the lender: its loan is the reader's",
+    ),
+    Transition(
+        "18",
+        "HandOffAsLocal",
+        S.CONFIRMED,
+        S.HANDED_OFF_AS_LOCAL,
+        own=Fact.SUPPLIER_PLACED,
+        workflows=frozenset({W.LOCAL}),
+        note="one hold for the real reader; nothing virtual",
+    ),
     *(_refused_from(source) for source in _WAITING_FOR_THE_LENDER),
     *(
         Transition(
@@ -273,26 +293,6 @@ TRANSITIONS: tuple[Transition, ...] = (
         workflows=WITH_TRANSPORT,
         outcome=Outcome.CANCELLED,
         alone=True,
-    ),
-    Transition(
-        "17",
-        "ExpeditedCheckout",
-        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
-        S.LOANED,
-        own=Fact.PICKUP_LOANED,
-        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
-        workflows=frozenset({W.EXPEDITED}),
-        effects=(EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER),),
-        note="the reader collects at the lender: its loan is the reader's",
-    ),
-    Transition(
-        "18",
-        "HandOffAsLocal",
-        S.CONFIRMED,
-        S.HANDED_OFF_AS_LOCAL,
-        own=Fact.SUPPLIER_PLACED,
-        workflows=frozenset({W.LOCAL}),
-        note="one hold for the real reader; nothing virtual",
     ),
 )
 

@@ -31,6 +31,7 @@ from reconciler.core.status import (
 )
 from reconciler.engine.intake import Registrar, track_lines
 from reconciler.engine.lines import BadLine
+from reconciler.engine.reconcile import check_libraries
 from reconciler.engine.settling import Recorder
 from reconciler.engine.views import (
     Json,
@@ -169,7 +170,9 @@ class Desk:
         return history_view(self.store.get(id), self.store.history(id))
 
     def explain(self, id: TransactionId) -> Json:
+        """Raises UnknownTransaction, and SettingsError as `check_libraries`."""
         transaction: Transaction = self.store.get(id)
+        check_libraries(transaction, self.policy)
         intents = self.store.intents(id)
         return explanation_view(transaction, intents, self.policy, self.clock.now())
 

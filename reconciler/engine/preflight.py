@@ -168,7 +168,22 @@ class Preflight:
             return Refusal(
                 "item_not_lendable", f"the item at {code} is {found.state} ({found.raw})"
             )
-        return found
+        return self._kept_at_home(given, found) or found
+
+    def _kept_at_home(self, given: Placing, found: ItemSight) -> Refusal | None:
+        """A hold that is picked up where the item stands: a scan there would shelve the item."""
+        config = self._config(given.item.host_lms)
+        if config is None or found.library is None:
+            return None
+        if self.workflow not in (Workflow.STANDARD, Workflow.PICKUP_ANYWHERE):
+            return None
+        if hold_pickup(Role.SUPPLIER, self.workflow, given, config) != (found.library, None):
+            return None
+        return Refusal(
+            "sharing_library_is_home",
+            f"host_lms.{given.item.host_lms}.sharing_library is {found.library}, where the item "
+            "itself stands: a scan there would put it on the hold shelf instead of sending it",
+        )
 
     async def _barcode_taken(self, given: Placing) -> Refusal | None:
         """Found before anything is written: Alma's refusal of the item names no reason."""

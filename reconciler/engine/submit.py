@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loguru import logger
+
 from reconciler.core.effects import PLACE_AT_SUPPLIER, is_cleared, wanted
 from reconciler.core.model import (
     HistoryEntry,
@@ -36,6 +38,11 @@ from reconciler.engine.telling import Herald
 from reconciler.errors import UnknownTransaction
 from reconciler.ports import Entrance, Store
 from reconciler.wording import did_you_mean
+
+COLLECTED_AS_A_STRANGER = frozenset({Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITED})
+"""The desk that hands the book out knows the reader only as a virtual patron."""
+
+NOTHING_TO_SCAN = "the reader has no card number: the pickup desk has nothing to scan"
 
 
 class PickupPart(Part):
@@ -171,9 +178,13 @@ class Submissions:
             return checked
         transaction = _transaction(TransactionId(line.id), checked, workflow, self.policy, now)
         effects = wanted(PLACE_AT_SUPPLIER, transaction, self.policy)
+        detail = f"submitted as {workflow}"
+        if workflow in COLLECTED_AS_A_STRANGER and not checked.patron.barcodes:
+            logger.bind(transaction=line.id).warning(NOTHING_TO_SCAN)
+            detail = f"{detail}; {NOTHING_TO_SCAN}"
         return Entrance(
             transaction,
-            HistoryEntry(now, HistoryKind.COMMAND, self.actor, detail=f"submitted as {workflow}"),
+            HistoryEntry(now, HistoryKind.COMMAND, self.actor, detail=detail),
             checked,
             intents=tuple(self.recorder.intents(effects, asked_by=0)),
         )

@@ -134,6 +134,22 @@ class SqlStore:
 
     # --- reading -------------------------------------------------------------
 
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for.
+
+        From one to the next along the index of what is due: O(tenants), never O(tracked).
+        """
+        found: list[HostLmsCode] = []
+        polled = select(func.min(_T.tenant)).where(
+            _T.next_poll_at.is_not(None), _T.paused_since.is_(None)
+        )
+        with self._database.read() as connection:
+            tenant = connection.execute(polled).scalar()
+            while tenant is not None:
+                found.append(HostLmsCode(tenant))
+                tenant = connection.execute(polled.where(_T.tenant > tenant)).scalar()
+        return found
+
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
         with self._database.read() as connection:
