@@ -185,6 +185,8 @@ class Daemon:
             logger.opt(exception=error).error("a tick failed")
             self._supervisor.fail(TICKS, type(error).__name__)
         self._progress.advance(TICKS)
+        if not self._stopping.is_set():
+            self._tell(f"STATUS={self.status()}")
 
     def _may_try(self) -> bool:
         stops = self._stopping.is_set() or self._held_back

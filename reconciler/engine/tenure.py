@@ -90,6 +90,8 @@ class Tenure:
 
     async def renew(self) -> None:
         """Renew what is held; what has gone to another is dropped. Raises StoreUnavailable."""
+        if not self._until:
+            return  # and before there is a schema there is nothing to renew
         asked_at = self._clock.monotonic()
         renewed = await self._storage.run(self._leases.renew, self._me, self._clock.now())
         ours = {lease.tenant for lease in renewed}

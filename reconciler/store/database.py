@@ -22,6 +22,18 @@ from reconciler.errors import SettingsError, StoreUnavailable
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 4
 
+_SESSION = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s"}
+"""PostgreSQL: a process that stands still in a transaction must not keep its locks, or nobody could
+take over from it; and nobody waits for a lock without an end."""
+
+_NOTICE_A_DEAD_SERVER = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq: a server that went away without a word is given up after half a minute."""
+
 
 class Database:
     """A database by its URL. `write()` and `read()` are transactions: rolled back on an error."""
@@ -124,14 +136,22 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **_NOTICE_A_DEAD_SERVER},
     )
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi: Any, _record: Any) -> None:
+        for setting, value in _SESSION.items():
+            dbapi.execute(f"SET {setting} = '{value}'")
+        dbapi.commit()
+
+    return engine
 
 
 @contextmanager
