@@ -181,6 +181,7 @@ class Daemon:
                 await self._tick()
         except (StoreUnavailable, SchemaError) as error:
             self._in_trouble(error)
+            self._try_later()
         except Exception as error:  # noqa: BLE001 - APScheduler would swallow it
             logger.opt(exception=error).error("a tick failed")
             self._supervisor.fail(TICKS, type(error).__name__)
@@ -299,14 +300,17 @@ class Daemon:
             self._progress.advance(CLOCK)
 
     def _in_trouble(self, error: Trouble) -> None:
-        """Stop acting, say so once, try again a little later each time."""
+        """Stop acting, and say so once."""
         is_schema = isinstance(error, SchemaError)
         self._health.ill(CheckName.SCHEMA if is_schema else CheckName.DATABASE, str(error))
-        self._troubles += 1
-        wait = self._service.tick * 2 ** min(self._troubles - 1, 10)
-        self._retry_at = self._clock.monotonic() + min(wait, max(LONGEST_WAIT, self._service.tick))
         if not self._is_ready:
             self._tell(f"STATUS={self.status()}", "EXTEND_TIMEOUT_USEC=120000000")
+
+    def _try_later(self) -> None:
+        """The next tick that does something comes later each time."""
+        self._troubles += 1
+        wait = min(self._service.tick * 2 ** min(self._troubles, 10), LONGEST_WAIT)
+        self._retry_at = self._clock.monotonic() + wait
 
     # --- reload and end ------------------------------------------------------
 

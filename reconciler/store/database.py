@@ -69,7 +69,6 @@ class Database:
         try:
             identity = path.stat().st_ino
         except OSError as error:
-            self._identity = None
             self.dispose()
             raise StoreUnavailable(f"{path}: {error.strerror}") from None
         for needed in (path, path.parent):
@@ -85,16 +84,23 @@ class Database:
 
         Raises StoreUnavailable when the database cannot be reached, is locked, full or read-only.
         """
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it does not take the writer's lock."""
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(reads_only=True)
             yield connection
+
+    def _refuse_a_new_file(self) -> None:
+        """Connecting would make a new, empty file in the place of one that was there."""
+        if self._identity is not None and self.is_missing_file:
+            raise StoreUnavailable(f"{self.url.database}: the file is gone")
 
     def dispose(self) -> None:
         self._engine.dispose()

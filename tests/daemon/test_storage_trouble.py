@@ -146,7 +146,10 @@ def test_sqlite_file_taken_away_and_brought_back(world: World, heard: NotifySock
         target.close()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{file_of(world)}{suffix}").unlink(missing_ok=True)
-        is_red(running, heard, "No such file")
+        line = running.wait_for("not ready")
+        assert "No such file" in line or "the file is gone" in line
+        time.sleep(1)
+        assert not file_of(world).exists(), "a new, empty database is no cure"
         copy.rename(file_of(world))
         recovers(world, running, heard)
 
