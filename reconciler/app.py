@@ -18,11 +18,14 @@ from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.hands import Hands
+from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
-from reconciler.engine.submit import Submissions
+from reconciler.engine.submit import Known, Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
@@ -35,6 +38,8 @@ from reconciler.store import migrate
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
+from reconciler.store.pauses import SqlPauses
+from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
 from reconciler.systemd import watchdog_seconds
 
@@ -64,7 +69,8 @@ class App:
         self.store = SqlStore(self.database)
         self.configs = self.settings.library_configs()
         self.recorder = Recorder(self.policy, new_id)
-        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id)
+        self.too_long = self.settings.too_long()
+        self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
         self.has_schema = False
         """Whether a schema was found or made by this process: it is never made twice."""
@@ -121,15 +127,39 @@ class App:
         """Take new requests: each is checked at its libraries, then stored with its intents."""
         self.check_keys()
         report = IntakeReport()
-        submissions = Submissions(self.reader, self.policy, self.configs, self.recorder, actor)
+        submissions = Submissions(
+            readers=self.reader,
+            policy=self.policy,
+            configs=self.configs,
+            recorder=self.recorder,
+            herald=self.herald,
+            store=self.store,
+            actor=actor,
+        )
         async for result in submissions.read(lines, self.clock.now()):
-            self.desk.take(result, report)
+            if isinstance(result, Known):
+                report.known.append(result.id)
+            else:
+                self.desk.take(result, report)
         return report
 
     def check_keys(self) -> None:
         """Raises SettingsError when the key of an Alma cannot be found."""
         for code, host in self.settings.alma_hosts().items():
             self._key(code, host)
+
+    def check_tenants(self) -> None:
+        """Raises SettingsError when something is polled for a library that the settings lack.
+
+        Nobody would come to it, and nobody would know.
+        """
+        known = {HostLmsCode(code) for code in self.settings.host_lms}
+        lacking = sorted(set(self.store.tenants()) - known)
+        if lacking:
+            raise SettingsError(
+                f"host_lms.{lacking[0]} is not in the settings, but live transactions need it "
+                "until they have ended (see: reconciler list)"
+            )
 
     @property
     def tallies(self) -> dict[HostLmsCode, Tally]:
@@ -180,8 +210,11 @@ class App:
 
     @cached_property
     def settler(self) -> Settler:
-        herald = Herald(tuple(self.sinks), new_id)
-        return Settler(self.store, self.storage, herald)
+        return Settler(self.store, self.storage, self.herald)
+
+    @cached_property
+    def herald(self) -> Herald:
+        return Herald(tuple(self.sinks), new_id)
 
     @cached_property
     def sinks(self) -> dict[str, Sink]:
@@ -213,6 +246,31 @@ class App:
     def dispatcher(self) -> Dispatcher:
         on_end = self.progress.advance
         return Dispatcher(self.sinks, self.outbox, self.storage, self.clock, on_end)
+
+    @cached_property
+    def hands(self) -> Hands:
+        return Hands(
+            store=self.store,
+            storage=self.storage,
+            recorder=self.recorder,
+            herald=self.herald,
+            clock=self.clock,
+            policy=self.policy,
+            patience=self.settings.polling.lease,
+        )
+
+    @cached_property
+    def pausing(self) -> Pausing:
+        patience = self.settings.http.write_read_timeout + self.settings.http.connect_timeout
+        return Pausing(self.pauses, self.store, self.storage, self.clock, patience)
+
+    @cached_property
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self.database)
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        return Reporting(SqlReports(self.database), self.pauses, self.desk, self.clock)
 
     @cached_property
     def runner(self) -> EffectRunner:
@@ -334,7 +392,7 @@ class App:
         new.database.dispose()
         new.database, new.store, new.owner = self.database, self.store, self.owner
         new.has_schema = self.has_schema
-        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id)
+        new.desk = replace(new.desk, store=self.store)
         vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
         new.check_keys()
         _ = new.sinks  # their secrets are found now or refused now

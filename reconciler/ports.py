@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from reconciler.core.figures import EndedPause, Parking, Standing, Tracked
 from reconciler.core.model import (
     Barcode,
     BibSight,
@@ -23,6 +24,7 @@ from reconciler.core.model import (
     LoanId,
     LoanSight,
     MmsId,
+    Pause,
     RequestId,
     RequestSight,
     Thing,
@@ -33,7 +35,7 @@ from reconciler.core.model import (
 )
 from reconciler.core.outbox import Delivery, Message, MessageState
 from reconciler.core.placing import Placing
-from reconciler.core.status import DcbStatus
+from reconciler.core.status import DcbStatus, IntentState
 
 
 class Clock(Protocol):
@@ -170,6 +172,9 @@ class AlmaWriter(AlmaReader, Protocol):
 
     async def delete_item(self, key: ItemKey, *, override: bool = False) -> None: ...
 
+    async def annotate_item(self, item: ItemSight, note: str, policy: str | None) -> ItemSight:
+        """Send the item back with a fulfilment note, and another policy where one is given."""
+
     async def scan_in(self, key: ItemKey, library: str, circ_desk: str) -> ItemSight: ...
 
     async def create_loan(self, new: NewLoan) -> LoanSight: ...
@@ -292,6 +297,41 @@ class Settlement:
     keep_until: datetime | None = None
     """Keep the claim, with a lease until then; it is given back otherwise."""
 
+    @property
+    def before(self) -> Transaction:
+        return self.claim.transaction
+
+    @property
+    def fires(self) -> bool:
+        """Whether it moves a status or lets an effect go out: what a pause forbids.
+
+        What became of an effect that is out already is written under a pause, too.
+        """
+        return self.after.status is not self.before.status or any(
+            intent.state is IntentState.SENT for intent in self.changed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What a person's command writes of one transaction: all of it or nothing, and only while no
+    process is at work on it and it still stands as it was seen (`before`)."""
+
+    before: Transaction
+    after: Transaction
+    history: tuple[HistoryEntry, ...]
+    planned: tuple[Intent, ...] = ()
+    changed: tuple[Intent, ...] = ()
+    things: tuple[Thing, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def fires(self) -> bool:
+        return self.after.status is not self.before.status
+
+
+Written = Settlement | Intervention
+
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
@@ -302,6 +342,18 @@ class Entrance:
     placing: Placing | None = None
     intents: tuple[Intent, ...] = ()
     things: tuple[Thing, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    replaces: int | None = None
+    """The version of the transaction that it opens again; None for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A lender that did not supply a transaction."""
+
+    host_lms: HostLmsCode
+    item_pid: ItemPid
+    given_up_at: datetime
 
 
 class Sink(Protocol):
@@ -343,12 +395,72 @@ class Outbox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class LateSince:
+    """Which transactions may have stood too long: those in a status since before an instant."""
+
+    in_status: Mapping[DcbStatus, datetime]
+    due_before: datetime
+    """Loans with a due date before this; the others are LOANED since before `in_status`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """What `list` shows."""
 
     status: DcbStatus | None = None
     tenant: HostLmsCode | None = None
     parked: bool = False
+    live: bool = False
+    """Only what is not over yet."""
+    late: LateSince | None = None
+
+
+class Pauses(Protocol):
+    """Who has stopped what. A pause holds from the commit of its row: nothing fires under it."""
+
+    def pause(self, pause: Pause) -> bool:
+        """Stop a library or everything; False when it is stopped already."""
+
+    def resume(self, tenant: HostLmsCode | None, entry: HistoryEntry) -> bool:
+        """End the pause of a library, or of everything; what it covered is due then.
+
+        False when there is none.
+        """
+
+    def pause_transaction(self, id: TransactionId, pause: Pause, entry: HistoryEntry) -> bool:
+        """Stop one; False when it is stopped already. Raises UnknownTransaction."""
+
+    def resume_transaction(self, id: TransactionId, entry: HistoryEntry) -> bool:
+        """End its own pause; False when there is none. Raises UnknownTransaction."""
+
+    def standing(self) -> list[Pause]:
+        """The pauses of libraries and of everything, oldest first."""
+
+    def in_flight(self, pause: Pause, id: TransactionId | None, now: datetime) -> int:
+        """How many effects that went out before a pause are still waiting for their answer."""
+
+
+class Reports(Protocol):
+    """What the reports count, as it stands in our database."""
+
+    def tracked(self) -> Tracked: ...
+
+    def standing(self) -> list[Standing]: ...
+
+    def moves(self, since: datetime) -> dict[str, int]:
+        """Transitions since then, by rule."""
+
+    def parkings(self, since: datetime) -> list[Parking]:
+        """What was parked since then, oldest first."""
+
+    def effects(self, since: datetime) -> dict[IntentState, int]:
+        """Effects by the state that they came to since then."""
+
+    def undelivered(self) -> dict[MessageState, int]:
+        """Notifications that nobody has received."""
+
+    def pauses(self, since: datetime) -> list[EndedPause]:
+        """Pauses of libraries and of everything that were ended since then."""
 
 
 class Store(Protocol):
@@ -376,6 +488,9 @@ class Store(Protocol):
     def pull_in(self, latest: datetime) -> int:
         """Bring next looks that lie after `latest` forward to it; how many there were."""
 
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for; as quick as they are few."""
+
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
 
@@ -391,8 +506,18 @@ class Store(Protocol):
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
 
+    def reopen(self, entrance: Entrance, version: int) -> bool:
+        """Begin again with another lender; False when the transaction has moved on meanwhile."""
+
+    def suppliers_tried(self, id: TransactionId) -> list[Tried]:
+        """The lenders that did not supply, oldest first."""
+
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
+
+    def intervene(self, intervention: Intervention, now: datetime) -> bool:
+        """Write a person's command; False while a process is at work on the transaction, when it
+        has moved on, or when a pause forbids it."""
 
     def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
         """Replace legs by a person's word and make the transaction due; raises as `get`."""

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.lateness import DEFAULT_TOO_LONG
 from reconciler.core.model import DeskCode, HostLmsCode, HostPolicy, LibraryCode, Policy
 from reconciler.core.placing import LibraryConfig
 from reconciler.core.status import LIVE, DcbStatus
@@ -131,6 +132,16 @@ class PollingSettings(_Section):
                 raise ValueError(f"{status} is never polled")
             if interval <= timedelta(0):
                 raise ValueError(f"{status}: an interval is longer than nothing")
+        return value
+
+    @field_validator("too_long")
+    @classmethod
+    def _only_what_can_be_late(
+        cls, value: dict[DcbStatus, timedelta]
+    ) -> dict[DcbStatus, timedelta]:
+        for status in value:
+            if status not in LIVE:
+                raise ValueError(f"{status} is over, so it is never late")
         return value
 
     @field_validator("tick", "lease")
@@ -277,6 +288,10 @@ class Settings(_Section):
         """How long a part of the daemon may finish nothing: longer than any call may take."""
         longest_call = 2 * max(self.http.read_timeout, self.http.write_read_timeout)
         return max(timedelta(minutes=2), longest_call + SPARE, 3 * self.polling.tick)
+
+    def too_long(self) -> dict[DcbStatus, timedelta]:
+        """How long a transaction may stand in each live status."""
+        return {**DEFAULT_TOO_LONG, **self.polling.too_long}
 
     def policy(self) -> Policy:
         """What the core has to know of these settings."""

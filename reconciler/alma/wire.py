@@ -7,7 +7,7 @@ makes a record unusable is refused, as UNREADABLE with the field's name. Raw wor
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.alma.document import Node, child, children, day_before, field, flag, instant, text
 from reconciler.alma.failures import unreadable
@@ -58,10 +58,34 @@ def item(tree: Node) -> ItemSight:
         requested=flag(data, "requested"),
         policy=text(data, "policy"),
         title=text(bib, "title"),
+        fulfillment_note=text(data, "fulfillment_note"),
+        document=tree,
         notes=tuple(
             note for n in ("1", "2", "3") if (note := text(data, f"internal_note_{n}")) is not None
         ),
     )
+
+
+_ITEM_CODES = ("physical_material_type", "policy", "library", "location")
+_ITEM_TEXTS = (
+    "pid",
+    "barcode",
+    "description",
+    "public_note",
+    "fulfillment_note",
+    *(f"{kind}_note_{n}" for kind in ("internal", "statistics") for n in (1, 2, 3)),
+)
+
+
+def writable_item(tree: Node) -> dict[str, Any]:
+    """What of an item may be sent back: the body that is known to be taken, and its texts.
+
+    A PUT with more than that is answered by an internal error (alma-api.md §5.4).
+    """
+    data = child(tree, "item_data") or tree
+    codes = {name: {"value": word} for name in _ITEM_CODES if (word := text(data, name))}
+    texts = {name: word for name in _ITEM_TEXTS if (word := text(data, name))}
+    return {**codes, **texts}
 
 
 def request(tree: Node) -> RequestSight:

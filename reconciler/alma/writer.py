@@ -113,6 +113,17 @@ class Writer(Reader):
         path = item_path(key.mms_id, key.holding_id, key.item_pid)
         await self._delete(path, **_override(override))
 
+    async def annotate_item(self, item: ItemSight, note: str, policy: str | None) -> ItemSight:
+        """§5.4: a PUT swaps the item, so every text that it has goes back; no field else may."""
+        if item.mms_id is None or item.holding_id is None or item.pid is None:
+            raise LookupError("an item without its ids")
+        data = wire.writable_item(item.document)
+        data["fulfillment_note"] = note
+        if policy:
+            data["policy"] = _code(policy)
+        path = item_path(item.mms_id, item.holding_id, item.pid)
+        return wire.item(await self._send("PUT", path, {"item_data": data}))
+
     async def scan_in(self, key: ItemKey, library: str, circ_desk: str) -> ItemSight:
         """§5.5, without counting an in-house use: nobody used the book."""
         path = item_path(key.mms_id, key.holding_id, key.item_pid)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from reconciler.app import App
 from reconciler.cli.exits import Exit, of_calls
 from reconciler.cli.output import Format, put, put_json, put_rows, say
+from reconciler.cli.shell import tell_pauses
 from reconciler.cli.signals import Interruption
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.engine.cycle import CycleOptions, CycleReport
@@ -55,6 +56,8 @@ async def once(app: App, options: OnceOptions) -> int:
     interruption.listen(lambda: None)
     async with app, _kept(app):
         app.check_keys()
+        app.check_tenants()
+        tell_pauses(app)
         going_on = replace(options.cycle, may_go_on=lambda _: interruption.number is None)
         report = await app.cycle(going_on)
         document = _report(app, report)
@@ -118,6 +121,8 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
     async with app:
         app.check_keys()
+        app.check_tenants()
+        tell_pauses(app)
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)
 

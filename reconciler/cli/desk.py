@@ -12,13 +12,18 @@ from reconciler.cli.output import Format, put_json, put_rows, say
 from reconciler.cli.shell import (
     IdArgument,
     OutputOption,
+    ParkedOption,
     ReasonOption,
+    StatusOption,
+    StuckOption,
     TenantOption,
     actor,
-    check_tenant,
+    filter_of,
     known_word,
     lines_of,
+    looked_at,
     opened,
+    tell_pauses,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +33,11 @@ if TYPE_CHECKING:
     from reconciler.engine.desk import IntakeReport
 
 desk = typer.Typer()
+
+LIST_COLUMNS = (
+    "id", "workflow", "status", "status_since", "next_expected", "next_poll_at", "parked",
+    "paused", "supplier", "borrower", "pickup",
+)  # fmt: skip
 
 
 @desk.command()
@@ -135,38 +145,27 @@ def evidence(
 @desk.command("list")
 def list_command(
     context: typer.Context,
-    status: Annotated[str | None, typer.Option("--status")] = None,
+    status: StatusOption = None,
     tenant: TenantOption = None,
-    parked: Annotated[
-        bool, typer.Option("--parked", help="Only those that wait for a person.")
-    ] = False,
+    parked: ParkedOption = False,
+    stuck: StuckOption = False,
     counts: Annotated[bool, typer.Option("--counts", help="Only how many in each status.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """The transactions."""
-    from reconciler.core.model import HostLmsCode
-    from reconciler.core.status import DcbStatus
-    from reconciler.ports import Filter
-
-    known = known_word("--status", status, [str(each) for each in DcbStatus]) if status else None
     with opened(context) as app:
-        check_tenant(app, tenant)
-        filter = Filter(
-            status=DcbStatus(known) if known else None,
-            tenant=HostLmsCode(tenant) if tenant else None,
-            parked=parked,
-        )
+        filter = filter_of(app, status, tenant, parked=parked)
         if counts:
-            found = app.desk.counts(filter)
+            found = app.desk.counts(filter, stuck=stuck)
             lines = [{"status": name, "count": n} for name, n in found.items()]
             document = {"counts": found, "total": sum(found.values())}
             put_rows(lines, ("status", "count"), output, document)
             return
-        rows = app.desk.list(filter)
-    columns = tuple(rows[0]) if rows else ("id", "status")
-    put_rows(rows, columns, output, {"transactions": rows, "total": len(rows)})
-    if output is Format.TABLE:
-        say(f"{len(rows)} transactions")
+        rows = app.desk.list(filter, stuck=stuck)
+        put_rows(rows, LIST_COLUMNS, output, {"transactions": rows, "total": len(rows)})
+        tell_pauses(app)
+        if output is Format.TABLE:
+            say(f"{len(rows)} {'stuck ' if stuck else ''}transactions; {looked_at(app)}")
 
 
 @desk.command()

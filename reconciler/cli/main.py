@@ -12,8 +12,11 @@ from typer._click.exceptions import ClickException
 from reconciler import __version__
 from reconciler.cli.desk import desk
 from reconciler.cli.exits import Exit
+from reconciler.cli.hands import hands
 from reconciler.cli.outbox import outbox
 from reconciler.cli.output import Format, put, put_rows, say
+from reconciler.cli.pausing import pausing
+from reconciler.cli.report import report
 from reconciler.cli.shell import (
     DryRunOption,
     EverythingOption,
@@ -36,7 +39,10 @@ cli = typer.Typer(
     help="Follows consortial lends through Alma and does Alma's side of the lending.",
 )
 cli.add_typer(desk)
+cli.add_typer(hands)
+cli.add_typer(pausing)
 cli.add_typer(outbox, name="outbox")
+cli.add_typer(report, name="report")
 
 
 def main() -> None:

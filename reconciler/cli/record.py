@@ -28,15 +28,37 @@ def tell_transaction(document: Json) -> None:
         parked = document["parked"]
         put(f"  PARKED since {parked['since']}: {parked['reason']}: {parked['detail']}")
     if document["paused"]:
-        put("  paused")
+        put(f"  {_paused(document['paused'])}")
     put(f"  last look {document['last_poll_at'] or 'never'}, next {document['next_poll_at']}")
     for role in _LEGS:
         if document[role] is not None:
             _tell_leg(role, document[role])
     for effect in document["effects"]:
-        error = f"  {effect['last_error']}" if effect["last_error"] else ""
-        where = f"{effect['role']} {effect['host_lms']}"
-        put(f"  effect {effect['kind']} at {where}: {effect['state']}{error}")
+        put(f"  effect {_effect(effect)}")
+    for thing in document["things"]:
+        ids = "  ".join(f"{name}={thing[name]}" for name in _IDS if thing.get(name))
+        whose = "" if thing["owned"] else ", not ours"
+        put(f"  made {thing['kind']} at {thing['host_lms']}: {thing['state']}{whose}  {ids}")
+    for tried in document["suppliers_tried"]:
+        put(f"  not supplied by {tried['host_lms']} (item {tried['item_pid']})")
+
+
+def _effect(effect: Json) -> str:
+    """One effect in a line: where, how it stands, why, and when it is tried again."""
+    told = f"{effect['kind']} at {effect['host_lms']} ({effect['role']}): {effect['state']}"
+    if effect["last_error"]:
+        told += f": {effect['last_error']}"
+    if effect["tracking_id"]:
+        told += f" (tracking id {effect['tracking_id']})"
+    if effect["next_attempt_at"]:
+        told += f"; tried again at {effect['next_attempt_at']}"
+    return told
+
+
+def _paused(pause: Json) -> str:
+    what = {"transaction": "", "tenant": f" with all of {pause['tenant']}", "all": " with all"}
+    told = f"PAUSED{what[pause['scope']]} since {pause['since']}"
+    return f"{told} by {pause['actor']}: {pause['reason']}"
 
 
 def _tell_leg(role: str, leg: Json) -> None:
@@ -80,6 +102,8 @@ def tell_explanation(document: Json) -> None:
     if document["parked"]:
         parked = document["parked"]
         put(f"  It waits for a person: {parked['reason']}: {parked['detail']}")
+    if document["paused"]:
+        put(f"  {_paused(document['paused'])}")
     put("\n  Rules considered at the last look:")
     if not document["rules"]:
         put(
@@ -94,7 +118,7 @@ def tell_explanation(document: Json) -> None:
         where = f"{failure['role']} {failure['resource']} at {failure['host_lms']}"
         put(f"  Could not be read: {where}: {failure['reason']} ({failure['at']})")
     for effect in document["pending_effects"]:
-        put(f"  Still to be done: {effect['kind']} at {effect['host_lms']}: {effect['state']}")
+        put(f"  Still to be done: {_effect(effect)}")
     look = document["next_look"]
     if look["at"]:
         reads = ", ".join(look["reads"]) or "nothing at a library"

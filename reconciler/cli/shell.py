@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from reconciler import logs
-from reconciler.cli.output import Format
+from reconciler.cli.output import Format, say
 from reconciler.wording import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.app import App
+    from reconciler.ports import Filter
     from reconciler.settings import Settings
 
 SettingsOption = Annotated[
@@ -31,6 +32,11 @@ EverythingOption = Annotated[
 ]
 TenantOption = Annotated[
     str | None, typer.Option("--tenant", help="Only this library's transactions.")
+]
+StatusOption = Annotated[str | None, typer.Option("--status", help="Only those in this status.")]
+ParkedOption = Annotated[bool, typer.Option("--parked", help="Only those that wait for a person.")]
+StuckOption = Annotated[
+    bool, typer.Option("--stuck", help="Only those that are too long in their status.")
 ]
 IdsOption = Annotated[
     list[str] | None, typer.Option("--id", help="Only this transaction; repeatable.")
@@ -106,6 +112,50 @@ def known_word(option: str, word: str, known: Sequence[str]) -> str:
     if word.casefold() in same:
         return same[word.casefold()]
     raise typer.BadParameter(f"{option} {word}: {did_you_mean(word, known)}")
+
+
+def filter_of(
+    app: App, status: str | None, tenant: str | None, *, parked: bool, live: bool = False
+) -> Filter:
+    """The filter that these options name; a usage error for a word that is none."""
+    from reconciler.core.model import HostLmsCode
+    from reconciler.core.status import DcbStatus
+    from reconciler.ports import Filter
+
+    known = known_word("--status", status, [str(each) for each in DcbStatus]) if status else None
+    check_tenant(app, tenant)
+    return Filter(
+        status=DcbStatus(known) if known else None,
+        tenant=HostLmsCode(tenant) if tenant else None,
+        parked=parked,
+        live=live,
+    )
+
+
+def looked_at(app: App) -> str:
+    """How much is followed and when anything was looked at last: an empty list means nothing
+    while nobody looks."""
+    seen = app.reporting.looked_at()
+    last = f"last look {seen['last_look_at']}" if seen["last_look_at"] else "no look yet"
+    return f"{seen['tracked']} followed, {seen['over']} over; {last}"
+
+
+def tell_pauses(app: App) -> None:
+    """Say what stands still because a person wanted it so."""
+    from reconciler.core.status import PauseScope
+    from reconciler.engine.views import instant
+
+    for pause in app.pauses.standing():
+        everything = pause.scope is PauseScope.ALL
+        what, option = (
+            ("everything", "--all")
+            if everything
+            else (f"all of {pause.tenant}", f"--tenant {pause.tenant}")
+        )
+        say(
+            f"paused: {what}, since {instant(pause.since)} by {pause.actor}: {pause.reason}; "
+            f"ends with: reconciler resume {option} --reason TEXT"
+        )
 
 
 def check_tenant(app: App, tenant: str | None) -> None:

@@ -5,11 +5,12 @@ Source: operators.md §4.6, to be reviewed by librarians.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.core.model import Transaction
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
-from reconciler.core.status import DcbStatus, next_expected
+from reconciler.core.status import DcbStatus, IntentState, next_expected
 
 BELIEFS: dict[DcbStatus, str] = {
     DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
@@ -82,7 +83,18 @@ def believes(transaction: Transaction) -> str:
 
 
 def advice(transaction: Transaction, now: datetime) -> str:
-    """What staff do now; the reason of a parked transaction comes first."""
+    """What staff do now: a pause first, since nothing happens under it; then what is parked."""
+    if transaction.paused is None:
+        return _advice(transaction, now)
+    pause = transaction.paused
+    since = pause.since.date().isoformat()
+    return (
+        f"It is paused since {since} by {pause.actor} ({pause.reason}): nothing is read or done "
+        f"until {pause.resume_command(transaction)}. {_advice(transaction, now)}"
+    )
+
+
+def _advice(transaction: Transaction, now: datetime) -> str:
     days = (now - transaction.status_since).days
     age = f" It has been so for {days} days." if days >= 1 else ""
     if transaction.parked is not None:
@@ -90,11 +102,26 @@ def advice(transaction: Transaction, now: datetime) -> str:
         known = reason in ParkReason.__members__.values()
         told = STAFF_ADVICE[ParkReason(reason)] if known else transaction.parked.detail
         return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
-    if transaction.paused:
-        return f"It is paused: reconciler resume --id {transaction.id} --reason TEXT."
+    return " ".join((*_hindrances(transaction), f"{TO_DO[transaction.status]}{age}"))
+
+
+def _hindrances(transaction: Transaction) -> Iterator[str]:
+    """What keeps the service from doing its part, though nobody has to act for it yet."""
     if transaction.failures:
-        return (
+        yield (
             f"{transaction.failures} looks in a row had failed reads (see failures); the others "
-            f"were recorded. {TO_DO[transaction.status]}{age}"
+            "were recorded."
         )
-    return f"{TO_DO[transaction.status]}{age}"
+    states = {intent.state for intent in transaction.intents}
+    if IntentState.REFUSED in states:
+        yield (
+            "Alma refuses something for now (see what is still to be done, with its reason); it "
+            "is tried again by itself, sooner if the cause is taken away."
+        )
+    if IntentState.AMBIGUOUS in states:
+        yield "An answer of Alma's was lost; what became of it is looked up, nothing is sent twice."
+    if IntentState.WITHHELD in states:
+        yield (
+            "A library is in mode observe: what would be done there is recorded and left to its "
+            "staff until its mode is act."
+        )

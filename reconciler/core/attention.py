@@ -63,6 +63,9 @@ def find_attention(view: View, status: DcbStatus) -> Attention | None:
     unplaceable = _unplaceable(view, status)
     if unplaceable is not None:
         return unplaceable
+    moved = _moved_to_another_copy(view)
+    if moved is not None:
+        return moved
     sides = [side for role in Role if (side := view.side(role)) is not None]
     checks = (*CHECKS, *CHECKS_WHILE_AWAY) if status in BOOK_AWAY else CHECKS
     all_found = [found for check in checks for side in sides for found in check(side)]
@@ -93,6 +96,18 @@ def _unplaceable(view: View, status: DcbStatus) -> Attention | None:
     return Attention(
         ParkReason.MISSING_PLACING_DATA, f"the {role}'s request is not placed and cannot be"
     )
+
+
+def _moved_to_another_copy(view: View) -> Attention | None:
+    """That the lender's staff bound the hold to another copy, once the first was confirmed."""
+    side = view.supplier
+    bound = side.request.item_pid if side.request else None
+    if bound in (None, side.leg.item_pid) or side.leg.item_pid is None:
+        return None
+    if view.transaction.status is DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY:
+        return None
+    told = "at the supplier: the request is bound to another copy than the one confirmed"
+    return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST))
 
 
 def _lost(side: Side) -> Iterator[Attention]:

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from reconciler.core.attention import Attention, find_attention
 from reconciler.core.cadence import next_poll_at
-from reconciler.core.effects import left_to_clear, overtaken, wanted
-from reconciler.core.evidence import Verdict
+from reconciler.core.effects import handed_over, left_to_clear, overtaken, wanted
+from reconciler.core.evidence import Finding, Verdict
+from reconciler.core.measures import measures_at, take_measures
 from reconciler.core.memory import changes_of, remember
 from reconciler.core.model import (
     Decision,
     Hop,
+    Measure,
     Observation,
     Parked,
     Policy,
@@ -47,6 +49,10 @@ def decide(
         unchanged_looks=0 if steps or changes else transaction.unchanged_looks + 1,
     )
     hops = tuple(_hop(step, view, after) for step in steps)
+    asked = tuple(effect for hop in hops for effect in hop.effects)
+    measures: tuple[Measure, ...] = ()
+    if not transaction.paused:
+        after, measures = take_measures(after, view, asked)
     attention = find_attention(view, status)
     suspicion = attention.look_again_in if attention is not None else None
     after, newly_parked = _attended(after, None if suspicion else attention, now)
@@ -64,7 +70,9 @@ def decide(
         changes=changes,
         verdicts=verdicts,
         newly_parked=newly_parked,
-        clearing=left_to_clear(after, (effect for hop in hops for effect in hop.effects)),
+        measures=measures,
+        clearing=left_to_clear(after, asked),
+        handed_over=handed_over(after),
         withdrawn=overtaken(after),
     )
 
@@ -118,7 +126,7 @@ def _attended(
         return after if after.parked else replace(after, acknowledged=None), None
     if after.parked or after.acknowledged == attention.key:
         return after, None
-    parked = Parked(attention.reason, attention.detail, now)
+    parked = Parked(attention.reason, attention.detail, now, attention.key)
     return replace(after, parked=parked), parked
 
 
@@ -130,20 +138,29 @@ def _verdicts(
         RuleVerdict(step.row.rule, "fires", step.finding.because, step.finding.evidence)
         for step in steps
     )
-    ahead = rows_from(status, findings.view.transaction.workflow)
-    return (*fired, *(_verdict(row, findings) for row in ahead))
+    transaction = findings.view.transaction
+    ahead = rows_from(status, transaction.workflow)
+    beside = measures_at(status, transaction)
+    return (
+        *fired,
+        *(_verdict(row, findings) for row in ahead),
+        *(_said(row.rule, row.finds(findings.view)) for row in beside),
+    )
+
+
+_WORDS = {Verdict.HOLDS: "fires", Verdict.WAITS: "waits", Verdict.NO: "no"}
+
+
+def _said(rule: str, found: Finding) -> RuleVerdict:
+    return RuleVerdict(rule, _WORDS[found.verdict], found.because, found.evidence)
 
 
 def _verdict(row: Transition, findings: Findings) -> RuleVerdict:
     """Why a row did not fire: what it waits for, if anything; else why its own fact is not so."""
     found = [findings.of(fact) for fact in (row.own, *row.implied_by)]
     holding = next((each for each in found if each.holds), None)
-    if holding is not None:
-        return RuleVerdict(row.rule, "fires", holding.because, holding.evidence)
     waiting = next((each for each in found if each.verdict is Verdict.WAITS), None)
-    if waiting is not None:
-        return RuleVerdict(row.rule, "waits", waiting.because, waiting.evidence)
-    return RuleVerdict(row.rule, "no", found[0].because, found[0].evidence)
+    return _said(row.rule, holding or waiting or found[0])
 
 
 def _timeless(verdict: RuleVerdict) -> RuleVerdict:

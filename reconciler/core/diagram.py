@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.core.transitions import TRANSITIONS
+from reconciler.core.transitions import BY_HAND, TRANSITIONS
 
 
 def mermaid() -> str:
@@ -17,6 +17,8 @@ def _arrows() -> Iterator[str]:
     for row in TRANSITIONS:
         label = f"{row.number} {row.rule}"
         labels.setdefault((row.source, row.target), {})[label] = None
+    for before, after, rule in BY_HAND:
+        labels.setdefault((before, after), {})[rule] = None
     for (source, target), rules in labels.items():
         yield f"    {source} --> {target}: {' / '.join(rules)}"
 

@@ -7,9 +7,9 @@ they are carried out. The ledger, not the workflow's name, says what there is to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core.model import Effect, Intent, Policy, Transaction
+from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     ENDED,
@@ -19,6 +19,7 @@ from reconciler.core.status import (
     LoanState,
     Role,
     ThingKind,
+    ThingState,
     Workflow,
     pickup_side,
 )
@@ -113,6 +114,7 @@ STILL_NEEDED: dict[EffectKind, frozenset[DcbStatus]] = {
     EffectKind.SUPPLIER_LOAN: frozenset({DcbStatus.LOANED}),
     EffectKind.BORROWER_LOAN: frozenset({DcbStatus.LOANED}),
     EffectKind.RENEWED: frozenset({DcbStatus.LOANED}),
+    EffectKind.NO_RENEWAL: frozenset({DcbStatus.LOANED}),
     EffectKind.LOAN_CLOSED: frozenset({DcbStatus.RETURN_TRANSIT}) | ENDED,
     EffectKind.HOLD_CANCELLED: LIVE,
     EffectKind.VIRTUAL_ITEM_REMOVED: LIVE,
@@ -130,6 +132,9 @@ CLEARED_BY: dict[ThingKind, EffectKind] = {
     ThingKind.BIB: EffectKind.VIRTUAL_BIB_REMOVED,
 }
 """How each kind of thing is cleared; the order is the one Alma allows."""
+
+ADVISORY = frozenset({EffectKind.NO_RENEWAL})
+"""Effects without which the lend goes on: refused ones are shown and retried, never parked."""
 
 _REMOVALS = frozenset(
     {
@@ -193,6 +198,17 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
         removal
         for removal in removals
         if not {(removal.kind, removal.role, id) for id in (removal.thing_id, "")} & under_way
+    )
+
+
+def handed_over(transaction: Transaction) -> tuple[Thing, ...]:
+    """What is no business of ours any more once a library lends its own book to its own reader."""
+    if transaction.status is not DcbStatus.HANDED_OFF_AS_LOCAL:
+        return ()
+    return tuple(
+        replace(thing, state=ThingState.HANDED_OVER)
+        for thing in transaction.things
+        if thing.is_ours_to_clear
     )
 
 

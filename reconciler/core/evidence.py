@@ -9,7 +9,7 @@ business of `transitions`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -58,6 +58,10 @@ class Fact(StrEnum):
     PICKUP_RETURNED = "pickup_returned"
     SUPPLIER_HOME = "supplier_home"
     SUPPLIER_HOME_PROVED = "supplier_home_proved"
+    SUPPLIER_REFUSED = "supplier_refused"
+    READER_CANCELLED = "reader_cancelled"
+    NOT_COLLECTED = "not_collected"
+    UNCOLLECTED_HOME = "uncollected_home"
     EVERYTHING_CLEARED = "everything_cleared"
 
 
@@ -149,6 +153,8 @@ def supplier_loan_active(view: View) -> Finding:
     """The lender's item is on loan to our virtual patron: it has left the shelf for us."""
     side = view.supplier
     seen = side.evidence(ITEM, LOAN)
+    if side.is_external and side.loan_state is LoanState.ACTIVE:
+        return _holds("the supplier says that the item is on loan to our patron", seen)
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
     if side.item_state is not ItemState.LOANED:
@@ -363,6 +369,165 @@ def _home_for_the_next_reader(side: Side) -> Finding:
     return _holds("the supplier's item is home: it already serves the next reader", seen)
 
 
+# --- requests that ended without a loan ---------------------------------------
+
+AT_REST = frozenset({ItemState.IN_PLACE, ItemState.TRANSIT})
+UNCOLLECTED = AT_REST | {ItemState.ON_HOLD_SHELF}
+"""Where an item may be whose hold ended unfilled; one whose shelf time ran out stands there until
+it is scanned."""
+
+
+def _ended_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
+    """That our hold ended and no loan of ours came of it.
+
+    Alma tells "filled", "cancelled" and "expired" apart nowhere, so the reason is found: no loan
+    of our user on our item, active or complete, and the item at rest without our hold among its
+    active ones, in two looks. An external library's own word needs no proof.
+    """
+    seen = side.evidence(REQUEST, ITEM, LOAN)
+    if side.leg.request_id is None and not side.is_external:
+        return _no(f"the {side.role}'s request is not placed", seen)
+    if side.request_is_live is None:
+        return _cannot_say(side, ReadKind.REQUEST, seen)
+    if side.request_is_live:
+        return _no(f"the {side.role}'s request stands", seen)
+    if side.loan_state in (LoanState.ACTIVE, LoanState.COMPLETE):
+        return _no(f"the {side.role}'s request is closed because it was filled", seen)
+    if side.request_state is RequestState.CANCELLED:
+        return _holds(f"the {side.role}'s request was cancelled", seen)
+    if side.is_external:
+        return _external_unfilled(side, states)
+    if side.loan_state is None:
+        return _cannot_say(side, ReadKind.LOAN, seen)
+    proofs = (ReadKind.COMPLETED_LOAN, ReadKind.ITEM, ReadKind.ITEM_REQUESTS)
+    unknown = [kind for kind in proofs if side.seen.of(kind).value is None]
+    if unknown:
+        needs = tuple(Read(side.role, kind) for kind in proofs if not side.seen.of(kind).was_asked)
+        return Finding(Verdict.WAITS, side.why_unknown(unknown[0]), seen, needs)
+    if side.item_state not in states:
+        return Finding(
+            Verdict.WAITS,
+            f"the {side.role}'s request is closed, but its item is {side.item_state}, "
+            "which does not tell why",
+            seen,
+        )
+    return _unfilled_and_unlisted(side)
+
+
+def _external_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
+    seen = side.evidence(REQUEST, ITEM)
+    closed_at, item_at = side.leg.request.seen_at, side.leg.item.seen_at
+    newer = closed_at is not None and item_at is not None and item_at >= closed_at
+    if newer and side.item_state in states:
+        return _holds(f"the {side.role} says that the request ended without a loan", seen)
+    return Finding(
+        Verdict.WAITS,
+        f"the {side.role} says that the request is closed, but not why (CANCELLED, or where the "
+        "item is now, would tell)",
+        seen,
+    )
+
+
+def _unfilled_and_unlisted(side: Side) -> Finding:
+    """The last two proofs: Alma lists no hold of ours on the item, and a second look agrees."""
+    seen = side.evidence(REQUEST, ITEM)
+    listed = side.seen.item_requests.value or ()
+    if any(each.request_id == side.leg.request_id for each in listed):
+        return Finding(
+            Verdict.WAITS, f"Alma still lists the {side.role}'s closed request on the item", seen
+        )
+    if not (side.request_end_confirmed and side.item_state_confirmed):
+        return Finding(
+            Verdict.WAITS,
+            f"the {side.role}'s request is closed and was not filled; a second look has to "
+            "confirm it",
+            seen,
+            look_again_in=side.settle,
+        )
+    return _holds(f"the {side.role}'s request ended without a loan", seen)
+
+
+def supplier_refused(view: View) -> Finding:
+    """Row 12: the lender's request ended unfilled, and the book stands where it stood."""
+    found = _ended_unfilled(view.supplier, frozenset({ItemState.IN_PLACE}))
+    return _and_not_away(view, found) if found.holds else found
+
+
+def _and_not_away(view: View, found: Finding) -> Finding:
+    """Unless the pickup side shows that the book left without having been scanned out."""
+    side = view.pickup_side
+    if side is None or side.role is Role.SUPPLIER or not side.leg.has_item_key:
+        return found
+    if side.item_state is None and not side.is_external:
+        return _cannot_say(side, ReadKind.ITEM, found.evidence)
+    arrived = (ItemState.RECEIVED, ItemState.ON_HOLD_SHELF, ItemState.LOANED)
+    if side.item_state in arrived:
+        return _no(f"the {side.role}'s item is {side.item_state}: the book has left", ())
+    return found
+
+
+def reader_cancelled(view: View) -> Finding:
+    """Row 13: the reader's request ended unfilled while the book was still at the lender."""
+    sides = [side for role in (Role.PICKUP, Role.BORROWER) if (side := view.side(role))]
+    if not sides:
+        return _NO_PICKUP_SIDE
+    found = [_ended_unfilled(side, AT_REST) for side in sides]
+    held = next((each for each in found if each.holds), None)
+    if held is not None:
+        return _and_still_at_lender(view, held)
+    return next((each for each in found if each.verdict is Verdict.WAITS), found[0])
+
+
+def _and_still_at_lender(view: View, found: Finding) -> Finding:
+    side = view.supplier
+    seen = (*found.evidence, *side.evidence(ITEM, LOAN))
+    if not side.is_external:
+        if side.request_is_live is None and side.leg.request_id is not None:
+            return _cannot_say(side, ReadKind.REQUEST, seen)
+        if side.item_state is None:
+            return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state is ItemState.TRANSIT:
+        return _no("the supplier's item is in transit: the book has left", seen)
+    if side.item_state is ItemState.LOANED and not side.is_external:
+        if side.loan_state is None:
+            return _cannot_say(side, ReadKind.LOAN, seen)
+        if side.loan_state is LoanState.ACTIVE:
+            return _no("the supplier's item is on loan to our patron", seen)
+    return replace(found, evidence=seen)
+
+
+def not_collected(view: View) -> Finding:
+    """Row 14a: the hold at the pickup side ended unfilled while the book is away."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    return _ended_unfilled(side, UNCOLLECTED)
+
+
+def uncollected_home(view: View) -> Finding:
+    """Row 14b: the lender's item is in place again. Transit proves nothing: it looks alike."""
+    side = view.supplier
+    seen = side.evidence(ITEM)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state is not ItemState.IN_PLACE:
+        return _no(f"the supplier's item is {side.item_state}, not in place", seen)
+    left_at, here_since = view.transaction.dispatched_at, side.leg.item.since
+    was_here = side.leg.item.state == ItemState.IN_PLACE
+    if was_here and left_at is not None and here_since is not None and here_since < left_at:
+        return Finding(
+            Verdict.WAITS,
+            f"the supplier's item is in place, but was never {_AWAY_WORD[side.is_external]}, so "
+            "that does not tell that the book came back; when it stands on the shelf: "
+            "reconciler close",
+            seen,
+        )
+    return _holds("the supplier's item is in place again", seen)
+
+
+_AWAY_WORD = {False: "seen away", True: "said to be away since the book left"}
+
+
 # --- the end -----------------------------------------------------------------
 
 
@@ -391,5 +556,9 @@ FACTS: dict[Fact, Callable[[View], Finding]] = {
     Fact.PICKUP_RETURNED: pickup_returned,
     Fact.SUPPLIER_HOME: supplier_home,
     Fact.SUPPLIER_HOME_PROVED: supplier_home_proved,
+    Fact.SUPPLIER_REFUSED: supplier_refused,
+    Fact.READER_CANCELLED: reader_cancelled,
+    Fact.NOT_COLLECTED: not_collected,
+    Fact.UNCOLLECTED_HOME: uncollected_home,
     Fact.EVERYTHING_CLEARED: everything_cleared,
 }

@@ -7,6 +7,7 @@ Nothing is read whose id is unknown, and nothing of an external library.
 
 from __future__ import annotations
 
+from reconciler.core.measures import measures_at
 from reconciler.core.model import Leg, Read, ReadKind
 from reconciler.core.status import DcbStatus, Resource, Role, pickup_side
 from reconciler.core.view import View
@@ -69,6 +70,8 @@ def further_reads(view: View) -> tuple[Read, ...]:
     findings = Findings(view)
     status = stands_at(findings, walk(findings))
     needs = dict.fromkeys(read for _, _, found in findings.ahead(status) for read in found.needs)
+    beside = (row.finds(view) for row in measures_at(status, view.transaction))
+    needs |= dict.fromkeys(read for found in beside for read in found.needs)
     if status is not view.transaction.status:
         needs |= dict.fromkeys(_usual_reads(view, status))
     return tuple(read for read in needs if _can_read(view, read) and not _was_read(view, read))

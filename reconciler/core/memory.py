@@ -22,7 +22,7 @@ from reconciler.core.model import (
     Seen,
     Transaction,
 )
-from reconciler.core.status import LoanState, Resource
+from reconciler.core.status import DcbStatus, LoanState, Resource, Role
 from reconciler.core.view import Side, View
 
 
@@ -39,7 +39,10 @@ def remember(leg: Leg, view: View) -> Leg:
         loan=_word(leg.loan, _loan_seen(side)),
         user_primary_id=seen.user_primary_id or leg.user_primary_id,
     )
-    return _with_loan(_with_request(_with_item(leg, side.item), side.request), side, view.now)
+    leg = _with_loan(_with_request(_with_item(leg, side.item), side.request), side, view.now)
+    if view.transaction.status is DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY:
+        return _with_bound_copy(leg, side.request)
+    return leg
 
 
 def changes_of(
@@ -121,6 +124,25 @@ def _with_request(leg: Leg, request: RequestSight | None) -> Leg:
     if request is None or request.placed_at is None:
         return leg
     return replace(leg, request_placed_at=request.placed_at)
+
+
+def _with_bound_copy(leg: Leg, request: RequestSight | None) -> Leg:
+    """The copy that Alma bound to the lender's hold, if it is another than the one asked for.
+
+    Its holding is not told by the request: it is found by the barcode at the next look.
+    """
+    if leg.role is not Role.SUPPLIER or request is None or request.item_pid is None:
+        return leg
+    if request.item_pid == leg.item_pid:
+        return leg
+    return replace(
+        leg,
+        item_pid=request.item_pid,
+        item_barcode=request.barcode,
+        mms_id=request.mms_id or leg.mms_id,
+        holding_id=None,
+        item=Remembered(),
+    )
 
 
 def _with_loan(leg: Leg, side: Side, now: datetime) -> Leg:

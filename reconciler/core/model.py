@@ -21,6 +21,7 @@ from reconciler.core.status import (
     ItemState,
     LoanState,
     Outcome,
+    PauseScope,
     RequestState,
     Resource,
     Role,
@@ -104,6 +105,10 @@ class ItemSight:
     title: str | None = None
     notes: tuple[str, ...] = ()
     """Internal notes, where our mark stands on items that we made."""
+    fulfillment_note: str | None = None
+    """What Alma shows at the desk whenever the item is loaned, returned or renewed."""
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Alma's whole record, so that an update can send back what it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +292,10 @@ class Leg:
     loan_seen_at: datetime | None = None
     """When a loan of ours was first seen ACTIVE here."""
     loan_due_at: datetime | None = None
+    due_wanted_at: datetime | None = None
+    """The reader's due date that was last carried over to this lender's loan."""
+    competing_hold_at: datetime | None = None
+    """Since when somebody else waits for the lender's item."""
     record_state: str | None = None
 
     def remembered(self, resource: Resource) -> Remembered:
@@ -318,6 +327,35 @@ class Parked:
     reason: str
     detail: str
     since: datetime
+    key: str | None = None
+    """The attention that parked it (`Attention.key`); None where an effect or a person did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A person has stopped all work: on this transaction, on a whole library, or on everything."""
+
+    since: datetime
+    actor: str
+    reason: str
+    scope: PauseScope = PauseScope.TRANSACTION
+    tenant: HostLmsCode | None = None
+    """The library, where `scope` is one; whoever has a part there is covered, in any role."""
+
+    def covers(self, transaction: Transaction) -> bool:
+        """Whether this pause of a library or of everything stops the transaction."""
+        if self.scope is PauseScope.TENANT:
+            return any(leg.host_lms == self.tenant for leg in transaction.legs)
+        return self.scope is PauseScope.ALL
+
+    def resume_command(self, transaction: Transaction) -> str:
+        """What a person types to end it."""
+        what = {
+            PauseScope.TRANSACTION: f"--id {transaction.id}",
+            PauseScope.TENANT: f"--tenant {self.tenant}",
+            PauseScope.ALL: "--all",
+        }[self.scope]
+        return f"reconciler resume {what} --reason TEXT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,7 +468,8 @@ class Transaction:
     parked: Parked | None = None
     acknowledged: str | None = None
     """The attention that a person has already dealt with; the same one does not park again."""
-    paused: bool = False
+    paused: Pause | None = None
+    """Its own pause, or one of a library or of everything that covers it."""
     dispatched_at: datetime | None = None
     """When the book was first known to have left the lender."""
     next_poll_at: datetime | None = None
@@ -492,6 +531,16 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A rule that fired without moving the status: what it saw, and what it asks for."""
+
+    rule: str
+    because: str
+    evidence: tuple[Evidence, ...]
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A word that differs from the last one seen."""
 
@@ -508,8 +557,11 @@ class Decision:
     changes: tuple[Change, ...]
     verdicts: tuple[RuleVerdict, ...]
     newly_parked: Parked | None = None
+    measures: tuple[Measure, ...] = ()
     clearing: tuple[Effect, ...] = ()
     """What the ledger still has to be cleared of."""
+    handed_over: tuple[Thing, ...] = ()
+    """Things that are somebody else's business from here on."""
     withdrawn: tuple[Intent, ...] = ()
     """Intents that the journey has overtaken."""
 
@@ -550,6 +602,11 @@ class Policy:
 
     def is_external(self, leg: Leg) -> bool:
         return self.hosts[leg.host_lms].is_external
+
+    def acts_at(self, code: HostLmsCode) -> bool:
+        """Whether a library is acted on; one that the settings do not know any more is not."""
+        host = self.hosts.get(code)
+        return host is not None and host.acts
 
     def settle(self, leg: Leg) -> timedelta:
         return self.hosts[leg.host_lms].settle

@@ -115,6 +115,14 @@ class HistoryKind(StrEnum):
     COMMAND = "command"
 
 
+class PauseScope(StrEnum):
+    """What a pause stops."""
+
+    TRANSACTION = "transaction"
+    TENANT = "tenant"
+    ALL = "all"
+
+
 class EffectKind(StrEnum):
     """The ensure verbs of workflow.md §4; the role they act for stands beside the kind."""
 
@@ -129,6 +137,8 @@ class EffectKind(StrEnum):
     SUPPLIER_LOAN = "ensure_supplier_loan"
     BORROWER_LOAN = "ensure_borrower_loan"
     RENEWED = "ensure_renewed"
+    NO_RENEWAL = "ensure_no_renewal"
+    """Beyond workflow.md's list: the note of row 16, an advice to staff and reader."""
     LOAN_CLOSED = "ensure_loan_closed"
     HOLD_CANCELLED = "ensure_hold_cancelled"
     VIRTUAL_ITEM_REMOVED = "ensure_virtual_item_removed"

@@ -1,6 +1,7 @@
 """The transitions of a lend, as one table. Two rules for this file:
 
-1. Everything that can change a status is a row here; nothing elsewhere assigns one.
+1. Everything that evidence can change about a status is a row here. Beside it only a person's
+   command moves a transaction: `close` (`closing.py`) and `submit` with another item (`BY_HAND`).
 2. Nothing here reads a word of Alma's: rows name facts, and `evidence` says when a fact holds.
 
 A row leads from one status to the next legal one. It fires on its own fact; it also fires,
@@ -98,6 +99,26 @@ def _finalise_from(source: DcbStatus) -> Transition:
         own=Fact.EVERYTHING_CLEARED,
         alone=True,
         note="the virtual patron stays",
+    )
+
+
+_WAITING_FOR_THE_LENDER = (
+    S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
+    S.CONFIRMED,
+    S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+    S.REQUEST_PLACED_AT_PICKUP_AGENCY,
+)
+
+
+def _refused_from(source: DcbStatus) -> Transition:
+    return Transition(
+        "12",
+        "HandleSupplierRequestCancelled",
+        source,
+        S.NOT_SUPPLIED_CURRENT_SUPPLIER,
+        own=Fact.SUPPLIER_REFUSED,
+        outcome=Outcome.NOT_SUPPLIED,
+        note="what is placed at the borrower is cleared; another item may be submitted",
     )
 
 
@@ -216,7 +237,71 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     _finalise_from(S.COMPLETED),
     _finalise_from(S.CANCELLED),
+    Transition(
+        "17",
+        "ExpeditedCheckout",
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        S.LOANED,
+        own=Fact.PICKUP_LOANED,
+        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        workflows=frozenset({W.EXPEDITED}),
+        effects=(EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER),),
+        note="the reader collects at the lender: its loan is the reader's",
+    ),
+    Transition(
+        "18",
+        "HandOffAsLocal",
+        S.CONFIRMED,
+        S.HANDED_OFF_AS_LOCAL,
+        own=Fact.SUPPLIER_PLACED,
+        workflows=frozenset({W.LOCAL}),
+        note="one hold for the real reader; nothing virtual",
+    ),
+    *(_refused_from(source) for source in _WAITING_FOR_THE_LENDER),
+    *(
+        Transition(
+            "13",
+            "CancelledPatronRequest",
+            source,
+            S.CANCELLED,
+            own=Fact.READER_CANCELLED,
+            workflows=ALL - {W.LOCAL},
+            effects=(EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),),
+            outcome=Outcome.CANCELLED,
+        )
+        for source in (S.REQUEST_PLACED_AT_BORROWING_AGENCY, S.REQUEST_PLACED_AT_PICKUP_AGENCY)
+    ),
+    *(
+        Transition(
+            "14a",
+            "HandleCancelledRequestItemOut",
+            source,
+            S.AWAITING_RETURN_TO_SUPPLIER,
+            own=Fact.NOT_COLLECTED,
+            workflows=WITH_TRANSPORT,
+            effects=(EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),),
+            note="left alive the lender's hold would catch the book again",
+        )
+        for source in (S.PICKUP_TRANSIT, S.RECEIVED_AT_PICKUP, S.READY_FOR_PICKUP)
+    ),
+    Transition(
+        "14b",
+        "HandleCancelledRequestItemReturned",
+        S.AWAITING_RETURN_TO_SUPPLIER,
+        S.CANCELLED,
+        own=Fact.UNCOLLECTED_HOME,
+        workflows=WITH_TRANSPORT,
+        outcome=Outcome.CANCELLED,
+        alone=True,
+    ),
 )
+
+SUBMIT_NEXT_SUPPLIER = "SubmitNextSupplier"
+
+BY_HAND: tuple[tuple[DcbStatus, DcbStatus, str], ...] = (
+    (S.NOT_SUPPLIED_CURRENT_SUPPLIER, S.RESOLVED, SUBMIT_NEXT_SUPPLIER),
+)
+"""Steps that only a person's command makes, with the rule that the history names."""
 
 
 def rows_from(status: DcbStatus, workflow: Workflow) -> tuple[Transition, ...]:

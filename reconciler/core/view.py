@@ -122,6 +122,17 @@ class Side:
             and self.now - before.since >= self.settle
         )
 
+    @property
+    def request_end_confirmed(self) -> bool:
+        """Whether an earlier look, at least `settle` ago, showed the request as ended too."""
+        before = self.leg.request
+        return (
+            self.request_has_ended
+            and before.state in ENDED_REQUEST
+            and before.since is not None
+            and self.now - before.since >= self.settle
+        )
+
     def evidence(self, *resources: Resource) -> tuple[Evidence, ...]:
         """The words this look showed for these resources, for history and explanation."""
         found = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -102,7 +102,7 @@ class Daemon:
         clock: Clock,
         instruments: Instruments,
         *,
-        reload: Callable[[], Service],
+        reload: Callable[[], Awaitable[Service]],
         tasks: Sequence[Duty] = (),
     ) -> None:
         self._service = service
@@ -318,7 +318,7 @@ class Daemon:
         microseconds = int(self._clock.monotonic() * 1_000_000)
         self._tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
         try:
-            new = self._reload()
+            new = await self._reload()
         except SettingsError as error:
             why = f"the new settings were refused, the old ones stay: {error}"
             self._health.well(CheckName.CONFIG, why)

@@ -6,10 +6,11 @@ Everything here is synchronous and local: no library is called.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from reconciler.core.lateness import LOANED_WITHOUT_DUE_DATE, is_late
 from reconciler.core.model import (
     Evidence,
     HistoryEntry,
@@ -20,6 +21,7 @@ from reconciler.core.model import (
     TransactionId,
 )
 from reconciler.core.status import (
+    DcbStatus,
     HistoryKind,
     ItemState,
     LoanState,
@@ -29,6 +31,7 @@ from reconciler.core.status import (
 )
 from reconciler.engine.intake import Registrar, track_lines
 from reconciler.engine.lines import BadLine
+from reconciler.engine.reconcile import check_libraries
 from reconciler.engine.settling import Recorder
 from reconciler.engine.views import (
     Json,
@@ -37,7 +40,7 @@ from reconciler.engine.views import (
     row_view,
     transaction_view,
 )
-from reconciler.ports import Clock, Entrance, Filter, Store
+from reconciler.ports import Clock, Entrance, Filter, LateSince, Store
 
 ITEM_WORDS = (
     ItemState.IN_PLACE,
@@ -88,6 +91,7 @@ class Desk:
     clock: Clock
     recorder: Recorder
     new_id: Callable[[], str]
+    too_long: Mapping[DcbStatus, timedelta]
 
     def track(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take over requests that somebody else has placed. Idempotent by id."""
@@ -101,9 +105,12 @@ class Desk:
         """Store what came in, and say in the report what became of it."""
         if isinstance(result, BadLine):
             report.refused.append(result)
-            return
-        added = self.store.add(result)
-        (report.accepted if added else report.known).append(result.transaction.id)
+        elif result.replaces is not None:
+            reopened = self.store.reopen(result, result.replaces)
+            (report.accepted if reopened else report.known).append(result.transaction.id)
+        else:
+            added = self.store.add(result)
+            (report.accepted if added else report.known).append(result.transaction.id)
 
     def evidence(self, id: TransactionId, statement: Statement, actor: str) -> None:
         """Record what an external library saw; the transaction becomes due.
@@ -134,23 +141,43 @@ class Desk:
         self.store.amend(id, [_told(leg, statement.words, now)], entry)
 
     def show(self, id: TransactionId) -> Json:
-        return transaction_view(self.store.get(id), self.store.intents(id))
+        return transaction_view(
+            self.store.get(id), self.store.intents(id), self.store.suppliers_tried(id)
+        )
 
-    def list(self, filter: Filter) -> list[Json]:
-        return [row_view(each) for each in self.store.find(filter)]
+    def matching(self, filter: Filter, *, stuck: bool = False) -> Sequence[Transaction]:
+        """Longest in their status first; with `stuck` only those that are there for too long."""
+        if not stuck:
+            return self.store.find(filter)
+        now = self.clock.now()
+        late = late_since(self.too_long, now)
+        found = self.store.find(replace(filter, late=late))
+        return [each for each in found if is_late(each, self.too_long, now)]
 
-    def counts(self, filter: Filter) -> dict[str, int]:
+    def list(self, filter: Filter, *, stuck: bool = False) -> list[Json]:
+        return [row_view(each) for each in self.matching(filter, stuck=stuck)]
+
+    def counts(self, filter: Filter, *, stuck: bool = False) -> dict[str, int]:
         """How many transactions stand in each status."""
-        found = Counter(str(each.status) for each in self.store.find(filter))
+        found = Counter(str(each.status) for each in self.matching(filter, stuck=stuck))
         return dict(sorted(found.items()))
 
     def history(self, id: TransactionId) -> Json:
         return history_view(self.store.get(id), self.store.history(id))
 
     def explain(self, id: TransactionId) -> Json:
+        """Raises UnknownTransaction, and SettingsError as `check_libraries`."""
         transaction: Transaction = self.store.get(id)
+        check_libraries(transaction, self.policy)
         intents = self.store.intents(id)
         return explanation_view(transaction, intents, self.policy, self.clock.now())
+
+
+def late_since(too_long: Mapping[DcbStatus, timedelta], now: datetime) -> LateSince:
+    """Since when what is late by now must have stood in its status."""
+    standing = {status: now - allowed for status, allowed in too_long.items()}
+    standing[DcbStatus.LOANED] = now - LOANED_WITHOUT_DUE_DATE
+    return LateSince(standing, now - too_long[DcbStatus.LOANED])
 
 
 def _told(leg: Leg, words: dict[Resource, str], now: datetime) -> Leg:

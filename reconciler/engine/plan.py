@@ -24,7 +24,7 @@ class Prospect:
 
     def rows(self) -> list[Json]:
         """One row for each hop, then one for effects that no hop asks for (interface.md §5)."""
-        return [*self._hops(), *self._pending()]
+        return [*self._hops(), *self._measures(), *self._pending()]
 
     def _hops(self) -> list[Json]:
         return [
@@ -39,6 +39,22 @@ class Prospect:
                 "effects": [effect.kind for effect in hop.effects],
             }
             for hop in self.decision.hops
+        ]
+
+    def _measures(self) -> list[Json]:
+        at = self.decision.transaction.status
+        return [
+            {
+                "id": self.transaction.id,
+                "from": at,
+                "to": at,
+                "rule": measure.rule,
+                "inferred": False,
+                "because": measure.because,
+                "evidence": [evidence_view(each) for each in measure.evidence],
+                "effects": [effect.kind for effect in measure.effects],
+            }
+            for measure in self.decision.measures
         ]
 
     def _pending(self) -> list[Json]:
@@ -69,7 +85,8 @@ class Prospect:
     @property
     def would_fire(self) -> bool:
         """Whether a cycle would move it or act on a library for it."""
-        return bool(self.decision.hops or self.decision.clearing or self._open)
+        decision = self.decision
+        return bool(decision.hops or decision.measures or decision.clearing or self._open)
 
 
 async def prospects(

@@ -16,7 +16,7 @@ from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
-from reconciler.errors import StoreUnavailable
+from reconciler.errors import SettingsError, StoreUnavailable
 from reconciler.ports import Claim, Clock, Settlement, Store
 
 
@@ -63,7 +63,8 @@ class Reconciler:
     async def consider(
         self, transaction: Transaction, *, everything: bool = False
     ) -> tuple[Decision, tuple[ReadFailure, ...]]:
-        """Look and decide, and record nothing."""
+        """Look and decide, and record nothing. Raises SettingsError as `check_libraries`."""
+        check_libraries(transaction, self.policy)
         now = self.clock.now()
         look = Look(self.readers, self.policy, now, everything)
         observation = await observe(transaction, look)
@@ -81,6 +82,9 @@ class Reconciler:
                 return await self._reconcile(claim, everything)
             except StoreUnavailable:
                 raise
+            except SettingsError as error:
+                logger.bind(problem=str(error)).error("not looked at")
+                return await self._retry_later(claim, str(error))
             except Exception as error:  # noqa: BLE001 - the edge of one transaction
                 logger.exception("reconcile failed")
                 return await self._retry_later(claim, f"{type(error).__name__} in our own code")
@@ -112,6 +116,19 @@ class Reconciler:
         after = replace(after, next_poll_at=_retry_at(after, now, self.policy))
         await self.settler.settle(Settlement(claim, after))
         return Outcome(OutcomeKind.RETRY, before, reason=reason)
+
+
+def check_libraries(transaction: Transaction, policy: Policy) -> None:
+    """Raises SettingsError when a library of this transaction is not in the settings any more.
+
+    Its ids mean nothing in another system: a library leaves once its lends have ended.
+    """
+    for leg in transaction.legs:
+        if leg.host_lms not in policy.hosts:
+            raise SettingsError(
+                f"host_lms.{leg.host_lms} is not in the settings, but {transaction.id} needs it "
+                "until it has ended"
+            )
 
 
 def _with_intents(settlement: Settlement) -> Transaction:

@@ -15,6 +15,7 @@ from reconciler.core.model import (
     HistoryEntry,
     Hop,
     Intent,
+    Measure,
     Policy,
     Transaction,
 )
@@ -43,6 +44,9 @@ class Recorder:
         for hop in decision.hops:
             planned += self.intents(hop.effects, asked_by=len(history))
             history.append(_transition(hop, now))
+        for measure in decision.measures:
+            planned += self.intents(measure.effects, asked_by=len(history))
+            history.append(_measured(measure, now))
         planned = [_unless_overtaken(each, decision.transaction.status) for each in planned]
         if decision.newly_parked is not None:
             history.append(_attention(decision, now))
@@ -62,6 +66,7 @@ class Recorder:
             tuple(history),
             planned=tuple(planned),
             changed=(*withdrawn, *taken_up),
+            things=decision.handed_over,
         )
 
     def intents(self, effects: Iterable[Effect], asked_by: int) -> Iterator[Intent]:
@@ -129,6 +134,17 @@ def _transition(hop: Hop, now: datetime) -> HistoryEntry:
     )
 
 
+def _measured(measure: Measure, now: datetime) -> HistoryEntry:
+    return HistoryEntry(
+        at=now,
+        kind=HistoryKind.EFFECT,
+        actor=ACTOR,
+        rule=measure.rule,
+        detail=measure.because,
+        evidence=measure.evidence,
+    )
+
+
 def _attention(decision: Decision, now: datetime) -> HistoryEntry:
     parked = decision.newly_parked
     if parked is None:
@@ -163,7 +179,8 @@ class Settler:
 
         What the outside is to be told of it is written with it.
         """
-        settlement = replace(settlement, notices=self._herald.notices(settlement))
+        notices = self._herald.notices(settlement.after, settlement.history)
+        settlement = replace(settlement, notices=notices)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((settlement, future))
         if self._writer is None or self._writer.done():

@@ -5,52 +5,44 @@ Contract: interface.md §4.2. Every refusal has a stable code and a sentence.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.core.effects import PLACE_AT_SUPPLIER, wanted
-from reconciler.core.mapping import Subject
+from loguru import logger
+
+from reconciler.core.effects import PLACE_AT_SUPPLIER, is_cleared, wanted
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
-    ItemSight,
     Leg,
     Policy,
     Transaction,
     TransactionId,
-    UserSight,
 )
 from reconciler.core.placing import (
     LibraryConfig,
     Placing,
     Refusal,
     choose_workflow,
-    hold_pickup,
-    mapped,
-    virtual_patron_id,
 )
-from reconciler.core.status import DcbStatus, HistoryKind, ItemState, Role, Workflow
-from reconciler.engine.effects.work import is_absent
+from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
+from reconciler.core.transitions import SUBMIT_NEXT_SUPPLIER
 from reconciler.engine.intake import home_tenant
 from reconciler.engine.lines import BadLine, Line, Part, Text, read_lines
 from reconciler.engine.observe import Readers
 from reconciler.engine.placing_lines import ItemPart, PatronPart, pickup_place, placing
+from reconciler.engine.preflight import Preflight
 from reconciler.engine.settling import Recorder
-from reconciler.errors import AlmaFailure
-from reconciler.ports import Entrance
+from reconciler.engine.telling import Herald
+from reconciler.errors import UnknownTransaction
+from reconciler.ports import Entrance, Store
 from reconciler.wording import did_you_mean
 
-LENDABLE = frozenset(
-    {
-        ItemState.IN_PLACE,
-        ItemState.REQUESTED,
-        ItemState.TRANSIT,
-        ItemState.ON_HOLD_SHELF,
-        ItemState.LOANED,
-    }
-)
-"""A copy in one of these states can be asked for, if only by waiting for it."""
+COLLECTED_AS_A_STRANGER = frozenset({Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITED})
+"""The desk that hands the book out knows the reader only as a virtual patron."""
+
+NOTHING_TO_SCAN = "the reader has no card number: the pickup desk has nothing to scan"
 
 
 class PickupPart(Part):
@@ -68,16 +60,25 @@ class SubmitLine(Line):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A line that brings nothing new: the same request was submitted before."""
+
+    id: TransactionId
+
+
+@dataclass(frozen=True, slots=True)
 class Submissions:
     readers: Readers
     policy: Policy
     configs: Mapping[HostLmsCode, LibraryConfig]
     recorder: Recorder
+    herald: Herald
+    store: Store
     actor: str
 
     async def read(
         self, lines: Iterable[bytes], now: datetime
-    ) -> AsyncIterator[Entrance | BadLine]:
+    ) -> AsyncIterator[Entrance | Known | BadLine]:
         """What each line brings in, or why it is refused. Reads libraries, writes nowhere."""
         for number, line in read_lines(lines, SubmitLine):
             if isinstance(line, BadLine):
@@ -93,7 +94,76 @@ class Submissions:
             else:
                 yield result
 
-    async def _entrance(self, line: SubmitLine, now: datetime) -> Entrance | Refusal:
+    async def _entrance(self, line: SubmitLine, now: datetime) -> Entrance | Known | Refusal:
+        before = self._stored(TransactionId(line.id))
+        if before is not None:
+            again = self._asked_before(before, line)
+            if again is not None:
+                return again
+        entrance = await self._checked(line, now)
+        if before is None or isinstance(entrance, Refusal):
+            return entrance
+        return self._next_supplier(entrance, before, now)
+
+    # --- a request that is known -----------------------------------------------
+
+    def _stored(self, id: TransactionId) -> Transaction | None:
+        try:
+            return self.store.get(id)
+        except UnknownTransaction:
+            return None
+
+    def _asked_before(self, before: Transaction, line: SubmitLine) -> Known | Refusal | None:
+        """Known, refused, or None where another lender may be tried now."""
+        item = (line.item.host_lms, line.item.item_pid)
+        is_same = item == (before.supplier.host_lms, before.supplier.item_pid)
+        tried = {(each.host_lms, each.item_pid) for each in self.store.suppliers_tried(before.id)}
+        gave_up = before.status is DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER
+        if item in tried or (is_same and gave_up):
+            return Refusal("supplier_tried", "this item was asked for before and not supplied")
+        if is_same:
+            return Known(before.id)
+        if not gave_up:
+            return Refusal(
+                "id_in_use", f"this id is a request for another item, which is {before.status}"
+            )
+        if not is_cleared(before):
+            return Refusal(
+                "still_clearing",
+                "what was placed for the last lender is not cleared yet; see: reconciler explain "
+                f"{before.id}; submit it again then",
+            )
+        return None
+
+    def _next_supplier(self, entrance: Entrance, before: Transaction, now: datetime) -> Entrance:
+        """The same request once more, from the start, with another lender."""
+        transaction = replace(
+            entrance.transaction,
+            created_at=before.created_at,
+            previous_status=before.status,
+            things=before.things,
+        )
+        last, new = before.supplier, transaction.supplier
+        entry = HistoryEntry(
+            now,
+            HistoryKind.TRANSITION,
+            self.actor,
+            source=before.status,
+            target=transaction.status,
+            rule=SUBMIT_NEXT_SUPPLIER,
+            detail=f"not supplied by {last.host_lms} (item {last.item_pid}); next: {new.host_lms}",
+        )
+        return replace(
+            entrance,
+            transaction=transaction,
+            entry=entry,
+            notices=self.herald.notices(transaction, (entry,)),
+            replaces=before.version,
+        )
+
+    # --- a new one ---------------------------------------------------------------
+
+    async def _checked(self, line: SubmitLine, now: datetime) -> Entrance | Refusal:
         pickup = line.pickup
         place = pickup_place(pickup.host_lms, pickup.agency, pickup.library, pickup.circ_desk)
         given = placing(
@@ -108,9 +178,13 @@ class Submissions:
             return checked
         transaction = _transaction(TransactionId(line.id), checked, workflow, self.policy, now)
         effects = wanted(PLACE_AT_SUPPLIER, transaction, self.policy)
+        detail = f"submitted as {workflow}"
+        if workflow in COLLECTED_AS_A_STRANGER and not checked.patron.barcodes:
+            logger.bind(transaction=line.id).warning(NOTHING_TO_SCAN)
+            detail = f"{detail}; {NOTHING_TO_SCAN}"
         return Entrance(
             transaction,
-            HistoryEntry(now, HistoryKind.COMMAND, self.actor, detail=f"submitted as {workflow}"),
+            HistoryEntry(now, HistoryKind.COMMAND, self.actor, detail=detail),
             checked,
             intents=tuple(self.recorder.intents(effects, asked_by=0)),
         )
@@ -127,171 +201,6 @@ class Submissions:
         """Names are kept only where a library that makes a virtual patron shows them."""
         makers = (HostLmsCode(line.item.host_lms), HostLmsCode(line.pickup.host_lms))
         return any(code in self.configs and self.configs[code].show_names for code in makers)
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """Asks the libraries whether a request can be placed. The first reason against it is told."""
-
-    readers: Readers
-    policy: Policy
-    configs: Mapping[HostLmsCode, LibraryConfig]
-    workflow: Workflow
-    now: datetime
-
-    async def check(self, given: Placing) -> Placing | Refusal:
-        """The placing with what the libraries added to it, or why it is refused."""
-        for refusal in self._settings(given):
-            return refusal
-        try:
-            return (
-                await self._reader(given)
-                or await self._virtual_patron(given)
-                or await self._item(given)
-            )
-        except AlmaFailure as failure:
-            return Refusal("library_unreachable", f"a library could not be asked: {failure}")
-
-    # --- settings ------------------------------------------------------------
-
-    def _settings(self, given: Placing) -> Iterator[Refusal]:
-        lender = self._config(given.item.host_lms)
-        if lender is not None:
-            if hold_pickup(Role.SUPPLIER, self.workflow, given, lender) is None:
-                yield _missing(given.item.host_lms, "sharing_library")
-            needs_patron = self.workflow is not Workflow.LOCAL
-            if needs_patron and mapped(lender.patron_groups, given.patron.patron_type) is None:
-                yield _unmapped(given.item.host_lms, "patron_groups", given.patron.patron_type)
-        if self.workflow is Workflow.LOCAL:
-            return
-        yield from self._virtual_settings(Role.BORROWER, given.patron.host_lms, given)
-        if self.workflow is Workflow.PICKUP_ANYWHERE:
-            yield from self._virtual_settings(Role.PICKUP, given.pickup.host_lms, given)
-            pickup = self._config(given.pickup.host_lms)
-            if pickup and mapped(pickup.patron_groups, given.patron.patron_type) is None:
-                yield _unmapped(given.pickup.host_lms, "patron_groups", given.patron.patron_type)
-
-    def _virtual_settings(self, role: Role, code: HostLmsCode, given: Placing) -> Iterator[Refusal]:
-        config = self._config(code)
-        if config is None:
-            return
-        if config.virtual_library is None or config.virtual_location is None:
-            yield _missing(code, "virtual_library and virtual_location")
-        if mapped(config.material_types, given.item.item_type) is None:
-            yield _unmapped(code, "material_types", given.item.item_type)
-        if hold_pickup(role, self.workflow, given, config) is None:
-            yield _missing(code, "sharing_library")
-
-    def _config(self, code: HostLmsCode) -> LibraryConfig | None:
-        return self.configs.get(code)
-
-    # --- people ----------------------------------------------------------------
-
-    async def _reader(self, given: Placing) -> Refusal | None:
-        """The reader at home: known, active, not blocked, not expired."""
-        code = given.patron.host_lms
-        if self.policy.hosts[code].is_external:
-            return None
-        try:
-            user = await self.readers(code).user(given.patron.user_id)
-        except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
-                return Refusal("patron_unknown", f"{code} knows no user with the given user_id")
-            raise
-        if not user.answers_to(given.patron.user_id):
-            return Refusal("patron_mismatch", f"{code} answered with another user")
-        return self._unfit(user, f"the reader at {code}")
-
-    async def _virtual_patron(self, given: Placing) -> Refusal | None:
-        """One who is there already must be able to borrow; one who is not will be made."""
-        code = given.item.host_lms
-        if self.policy.hosts[code].is_external or self.workflow is Workflow.LOCAL:
-            return None
-        try:
-            user = await self.readers(code).user(virtual_patron_id(given.patron))
-        except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
-                return None
-            raise
-        if not user.is_active or user.blocks:
-            return self._unfit(user, f"the virtual patron at {code}")
-        return None
-
-    def _unfit(self, user: UserSight, who: str) -> Refusal | None:
-        if not user.is_active:
-            return Refusal("patron_inactive", f"{who} is not active")
-        if user.blocks:
-            return Refusal("patron_blocked", f"{who} is blocked")
-        if user.expires_on is not None and user.expires_on < self.now.date():
-            return Refusal("patron_expired", f"the card of {who} has expired")
-        return None
-
-    # --- the item --------------------------------------------------------------
-
-    async def _item(self, given: Placing) -> Placing | Refusal:
-        """The lender's copy: there, the one that is meant, lendable; its title and barcode."""
-        wanted_item = given.item
-        if not self.policy.hosts[wanted_item.host_lms].is_external:
-            found = await self._lenders(given)
-            if isinstance(found, Refusal):
-                return found
-            wanted_item = replace(
-                wanted_item,
-                holding_id=found.holding_id or wanted_item.holding_id,
-                barcode=wanted_item.barcode or found.barcode,
-                title=wanted_item.title or found.title,
-            )
-        checked = replace(given, item=wanted_item)
-        if self.workflow is Workflow.LOCAL:
-            return checked
-        if wanted_item.barcode is None:
-            return Refusal("barcode_missing", "the lender's item has no barcode")
-        if wanted_item.title is None:
-            return Refusal("title_missing", "item.title is missing and the lender tells none")
-        return await self._barcode_taken(checked) or checked
-
-    async def _lenders(self, given: Placing) -> ItemSight | Refusal:
-        item, code = given.item, given.item.host_lms
-        try:
-            found = await self.readers(code).item(item.mms_id, item.holding_id, item.item_pid)
-        except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
-                return Refusal("item_unknown", f"{code} knows no such item")
-            raise
-        if found.pid != item.item_pid or (item.barcode and found.barcode != item.barcode):
-            return Refusal("item_mismatch", f"{code} has another item under these ids")
-        if found.state not in LENDABLE:
-            return Refusal(
-                "item_not_lendable", f"the item at {code} is {found.state} ({found.raw})"
-            )
-        return found
-
-    async def _barcode_taken(self, given: Placing) -> Refusal | None:
-        """Found before anything is written: Alma's refusal of the item names no reason."""
-        barcode = given.item.barcode
-        codes = [given.patron.host_lms]
-        if self.workflow is Workflow.PICKUP_ANYWHERE:
-            codes.append(given.pickup.host_lms)
-        for code in codes:
-            if barcode is None or self.policy.hosts[code].is_external:
-                continue
-            try:
-                await self.readers(code).item_by_barcode(barcode)
-            except AlmaFailure as failure:
-                if not is_absent(failure, Subject.ITEM):
-                    raise
-            else:
-                return Refusal("barcode_taken", f"{code} has an item with the same barcode already")
-        return None
-
-
-def _missing(code: HostLmsCode, name: str) -> Refusal:
-    return Refusal("not_configured", f"host_lms.{code}.{name} is not set")
-
-
-def _unmapped(code: HostLmsCode, name: str, word: str | None) -> Refusal:
-    what = f"{word} is" if word else "there is no default and the type is"
-    return Refusal("not_mapped", f"host_lms.{code}.{name}: {what} not mapped")
 
 
 def _transaction(

@@ -27,7 +27,7 @@ from reconciler.core.outbox import (
 )
 from reconciler.core.status import HistoryKind
 from reconciler.engine.storage import Storage
-from reconciler.ports import Clock, Notice, Outbox, Settlement, Sink
+from reconciler.ports import Clock, Notice, Outbox, Sink
 
 AT_ONCE = 100
 HOLD = timedelta(minutes=2)
@@ -36,23 +36,24 @@ HOLD = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Herald:
-    """Makes the notices of a settlement: one for each event and sink."""
+    """Makes the notices of what happened: one for each event and sink."""
 
     sinks: tuple[str, ...]
     new_id: Callable[[], str]
 
-    def notices(self, settlement: Settlement) -> tuple[Notice, ...]:
-        return tuple(self._notices(settlement))
+    def notices(self, after: Transaction, history: Sequence[HistoryEntry]) -> tuple[Notice, ...]:
+        """What these history rows have to tell of the transaction as it stands after them."""
+        return tuple(self._notices(after, history))
 
-    def _notices(self, settlement: Settlement) -> Iterator[Notice]:
-        for n, entry in enumerate(settlement.history):
-            told = _told(settlement.after, entry)
+    def _notices(self, after: Transaction, history: Sequence[HistoryEntry]) -> Iterator[Notice]:
+        for n, entry in enumerate(history):
+            told = _told(after, entry)
             if told is None:
                 continue
             type, data = told
             for sink in self.sinks:
                 id = self.new_id()
-                body = _cloud_event(id, type, settlement.after, entry, data)
+                body = _cloud_event(id, type, after, entry, data)
                 yield Notice(id, sink, n, type, body)
 
 

@@ -18,6 +18,7 @@ from reconciler.core.model import (
     Intent,
     Leg,
     Observation,
+    Pause,
     Policy,
     Remembered,
     RuleVerdict,
@@ -27,6 +28,7 @@ from reconciler.core.model import (
 from reconciler.core.outbox import Message
 from reconciler.core.status import Resource, next_expected
 from reconciler.core.view import View
+from reconciler.ports import Tried
 
 Json = dict[str, Any]
 
@@ -40,8 +42,10 @@ def instant(at: datetime | None) -> str | None:
     return at.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Json:
-    """`show ID`."""
+def transaction_view(
+    transaction: Transaction, intents: Sequence[Intent], tried: Sequence[Tried] = ()
+) -> Json:
+    """`show ID`; `tried` are the lenders that did not supply."""
     expected = next_expected(transaction.status, transaction.workflow)
     return {
         "id": transaction.id,
@@ -51,7 +55,7 @@ def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Jso
         "next_expected": expected,
         "outcome": transaction.outcome,
         "parked": _parked(transaction),
-        "paused": transaction.paused,
+        "paused": _paused(transaction),
         "status_since": instant(transaction.status_since),
         "next_poll_at": instant(transaction.next_poll_at),
         "last_poll_at": instant(transaction.last_poll_at),
@@ -61,6 +65,14 @@ def transaction_view(transaction: Transaction, intents: Sequence[Intent]) -> Jso
         "pickup": _leg(transaction.pickup),
         "effects": [_effect(intent) for intent in intents],
         "things": [_thing(thing) for thing in transaction.things],
+        "suppliers_tried": [
+            {
+                "host_lms": each.host_lms,
+                "item_pid": each.item_pid,
+                "given_up_at": instant(each.given_up_at),
+            }
+            for each in tried
+        ],
     }
 
 
@@ -74,6 +86,7 @@ def row_view(transaction: Transaction) -> Json:
         "next_expected": next_expected(transaction.status, transaction.workflow),
         "next_poll_at": instant(transaction.next_poll_at),
         "parked": _parked(transaction),
+        "paused": _paused(transaction),
         "supplier": transaction.supplier.host_lms,
         "borrower": transaction.borrower.host_lms if transaction.borrower else None,
         "pickup": transaction.pickup.host_lms if transaction.pickup else None,
@@ -96,6 +109,7 @@ def explanation_view(
         "status": transaction.status,
         "believes": believes(transaction),
         "parked": _parked(transaction),
+        "paused": _paused(transaction),
         "rules": [_verdict(each, transaction) for each in transaction.considered],
         "pending_effects": [_effect(each) for each in intents if not each.is_over],
         "failures": [
@@ -147,6 +161,21 @@ def _parked(transaction: Transaction) -> Json | None:
     if parked is None:
         return None
     return {"reason": parked.reason, "detail": parked.detail, "since": instant(parked.since)}
+
+
+def _paused(transaction: Transaction) -> Json | None:
+    return pause_view(transaction.paused) if transaction.paused else None
+
+
+def pause_view(pause: Pause) -> Json:
+    """Who has stopped it, and what else with it."""
+    return {
+        "reason": pause.reason,
+        "actor": pause.actor,
+        "since": instant(pause.since),
+        "scope": pause.scope,
+        "tenant": pause.tenant,
+    }
 
 
 def _leg(leg: Leg | None) -> Json | None:

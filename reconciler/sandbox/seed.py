@@ -104,5 +104,6 @@ _BOOKS: Final = (
     ("Voĭna i mir", "Tolstoy, Leo"),
     ("A history of lending", None),
     ("The art of waiting", "Queue, Ida"),
+    ("A history of lending", None),
 )
 _READERS: Final = (("Ada", "Lovelace"), ("Emmy", "Noether"), ("Mary", "Somerville"))

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, select
 
-from reconciler.core.model import Transaction, TransactionId
+from reconciler.core.model import Pause, Transaction, TransactionId
 from reconciler.core.status import BEFORE_DISPATCH, IntentState
 from reconciler.errors import UnknownTransaction
 from reconciler.store import rows
-from reconciler.store.tables import INTENTS, LEGS, PLACINGS, THINGS, TRANSACTIONS
+from reconciler.store.tables import INTENTS, LEGS, PAUSES, PLACINGS, THINGS, TRANSACTIONS
 
 IDS_PER_STATEMENT = 400
 
 _OVER = (str(IntentState.DONE), str(IntentState.WITHDRAWN))
 _PLACED_FROM = frozenset(str(status) for status in BEFORE_DISPATCH)
+
+
+_STANDING = select(PAUSES).where(PAUSES.c.ended_at.is_(None)).order_by(PAUSES.c.since)
 
 
 def load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
@@ -29,7 +33,21 @@ def load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
         chosen = [*_rows_of(connection, TRANSACTIONS, some, column="id")]
         parts = _parts(connection, some, chosen)
         found |= {row["id"]: rows.transaction(row, parts[row["id"]]) for row in chosen}
-    return [found[id] for id in wanted]
+    standing = standing_pauses(connection)
+    return [_with_pause(found[id], standing) for id in wanted]
+
+
+def standing_pauses(connection: Connection) -> list[Pause]:
+    """The pauses of libraries and of everything, oldest first."""
+    return [rows.pause(row) for row in connection.execute(_STANDING).mappings()]
+
+
+def _with_pause(transaction: Transaction, standing: Sequence[Pause]) -> Transaction:
+    """The transaction with its own pause, or else one that covers it."""
+    if transaction.paused:
+        return transaction
+    covering = next((pause for pause in standing if pause.covers(transaction)), None)
+    return transaction if covering is None else replace(transaction, paused=covering)
 
 
 def load_one(connection: Connection, id: TransactionId) -> Transaction:

@@ -22,6 +22,7 @@ from reconciler.core.model import (
     LoanId,
     MmsId,
     Parked,
+    Pause,
     Remembered,
     RequestId,
     RuleVerdict,
@@ -37,6 +38,7 @@ from reconciler.core.status import (
     HistoryKind,
     IntentState,
     Outcome,
+    PauseScope,
     Resource,
     Role,
     ThingKind,
@@ -60,6 +62,7 @@ SETTLED_COLUMNS = (
     "parked_reason",
     "parked_detail",
     "parked_since",
+    "parked_key",
     "acknowledged",
     "sights",
 )
@@ -86,6 +89,7 @@ def transaction_values(transaction: Transaction) -> Values:
         "parked_reason": parked.reason if parked else None,
         "parked_detail": parked.detail if parked else None,
         "parked_since": parked.since if parked else None,
+        "parked_key": parked.key if parked else None,
         "acknowledged": transaction.acknowledged,
         "sights": sights_values(transaction),
     }
@@ -105,7 +109,12 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
     legs = parts.legs
     parked = None
     if row["parked_reason"] is not None:
-        parked = Parked(row["parked_reason"], row["parked_detail"] or "", row["parked_since"])
+        parked = Parked(
+            row["parked_reason"], row["parked_detail"] or "", row["parked_since"], row["parked_key"]
+        )
+    paused = None
+    if row["paused_since"] is not None:
+        paused = Pause(row["paused_since"], row["paused_by"], row["paused_reason"])
     return Transaction(
         id=TransactionId(row["id"]),
         tenant=HostLmsCode(row["tenant"]),
@@ -120,7 +129,7 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         parked=parked,
         acknowledged=row["acknowledged"],
-        paused=row["paused_since"] is not None,
+        paused=paused,
         dispatched_at=row["dispatched_at"],
         next_poll_at=row["next_poll_at"],
         last_poll_at=row["last_poll_at"],
@@ -131,6 +140,15 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
         things=parts.things,
         intents=parts.intents,
         has_placing_data=parts.has_placing_data,
+    )
+
+
+def pause(row: RowMapping) -> Pause:
+    """A standing pause of a library or of everything."""
+    tenant = row["tenant"]
+    scope = PauseScope.TENANT if tenant else PauseScope.ALL
+    return Pause(
+        row["since"], row["actor"], row["reason"], scope, HostLmsCode(tenant) if tenant else None
     )
 
 
@@ -168,6 +186,8 @@ LEG_COLUMNS = (
     "request_placed_at",
     "loan_seen_at",
     "loan_due_at",
+    "due_wanted_at",
+    "competing_hold_at",
 )
 
 
@@ -204,6 +224,8 @@ def leg(row: RowMapping, sights: Mapping[str, Mapping[str, Mapping[str, str]]]) 
         request_placed_at=row["request_placed_at"],
         loan_seen_at=row["loan_seen_at"],
         loan_due_at=row["loan_due_at"],
+        due_wanted_at=row["due_wanted_at"],
+        competing_hold_at=row["competing_hold_at"],
         record_state=row["record_state"],
     )
 

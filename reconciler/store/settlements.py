@@ -1,8 +1,9 @@
 """Settlements: the one way in which state, history, intents and the ledger are written.
 
-Each is guarded by its claim's fence and by the version it was decided on. Many settlements take
-one statement for each table; only when a guard did not hold for one of them are they written one
-by one, to see which.
+Each is guarded by its claim's fence, by the version it was decided on, and by the standing pauses.
+Many settlements take one statement for each table; only when a guard did not hold for one of them
+are they written one by one, to see which. A person's command is written the same way, without a
+claim: only while nobody has one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -27,8 +29,9 @@ from sqlalchemy import (
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
 from reconciler.core.outbox import MessageState
 from reconciler.core.status import BEFORE_DISPATCH, ThingState
-from reconciler.ports import Settlement
+from reconciler.ports import Intervention, Notice, Settlement, Written
 from reconciler.store import rows
+from reconciler.store.standing import MAY_FIRE
 from reconciler.store.tables import (
     HISTORY,
     INTENTS,
@@ -42,6 +45,8 @@ from reconciler.store.tables import (
 
 _T = TRANSACTIONS.c
 
+_SETTLED: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows.SETTLED_COLUMNS}
+
 _GUARDED_UPDATE = (
     update(TRANSACTIONS)
     .where(
@@ -53,10 +58,11 @@ _GUARDED_UPDATE = (
             LEASES.c.owner == bindparam("of_owner"),
             LEASES.c.term == bindparam("of_term"),
         ),
+        MAY_FIRE,
     )
     .values(
         {
-            **{name: bindparam(f"new_{name}") for name in rows.SETTLED_COLUMNS},
+            **_SETTLED,
             "considered": func.coalesce(
                 bindparam("new_considered", type_=JSON(none_as_null=True)), _T.considered
             ),
@@ -64,6 +70,29 @@ _GUARDED_UPDATE = (
             "version": _T.version + 1,
             "claimed_by": bindparam("new_claimed_by"),
             "claimed_until": bindparam("new_claimed_until"),
+        }
+    )
+)
+_GIVEN_BACK = (
+    update(TRANSACTIONS)
+    .where(_T.id == bindparam("of_id"), _T.fence == bindparam("of_fence"))
+    .values(claimed_by=None, claimed_until=None)
+)
+_INTERVENTION = (
+    update(TRANSACTIONS)
+    .where(
+        _T.id == bindparam("of_id"),
+        _T.version == bindparam("of_version"),
+        or_(_T.claimed_until.is_(None), _T.claimed_until <= bindparam("now")),
+        MAY_FIRE,
+    )
+    .values(
+        {
+            **_SETTLED,
+            "history_length": _T.history_length + bindparam("new_rows", type_=Integer),
+            "version": _T.version + 1,
+            "claimed_by": None,
+            "claimed_until": None,
         }
     )
 )
@@ -95,6 +124,16 @@ def is_stale(connection: Connection, settlement: Settlement) -> bool:
         LEASES.c.term == claim.term,
     )
     return connection.execute(held).scalar() is None
+
+
+def intervene(connection: Connection, intervention: Intervention, now: datetime) -> bool:
+    """Write a person's command; False while the transaction is claimed, when it has moved on, or
+    when a pause forbids it."""
+    values = {**_written(intervention), "now": now}
+    if connection.execute(_INTERVENTION, values).rowcount != 1:
+        return False
+    _write_parts(connection, [intervention])
+    return True
 
 
 def update_legs(connection: Connection, id: TransactionId, legs: Sequence[Leg]) -> None:
@@ -145,40 +184,50 @@ def _guarded(connection: Connection, settlements: Sequence[Settlement]) -> bool:
 
 
 def _settle_one(connection: Connection, settlement: Settlement) -> bool:
+    """One whose guard does not hold gives its claim back: nobody goes on working under it."""
     if not _guarded(connection, [settlement]):
+        given_back = {"of_id": settlement.before.id, "of_fence": settlement.claim.fence}
+        connection.execute(_GIVEN_BACK, given_back)
         return False
     _write_parts(connection, [settlement])
     return True
 
 
 def _parameters(settlement: Settlement) -> dict[str, Any]:
-    before, after = settlement.claim.transaction, settlement.after
-    values = {f"new_{name}": each for name, each in rows.transaction_values(after).items()}
+    before, after = settlement.before, settlement.after
     considered = None
     if after.considered != before.considered:
         considered = [rows.verdict_values(each) for each in after.considered]
     kept = settlement.keep_until is not None
     return {
-        **values,
+        **_written(settlement),
         "new_considered": considered,
-        "new_rows": len(settlement.history),
         "new_claimed_by": settlement.claim.owner.name if kept else None,
         "new_claimed_until": settlement.keep_until,
-        "of_id": before.id,
-        "of_version": before.version,
         "of_fence": settlement.claim.fence,
         "of_owner": settlement.claim.owner.name,
         "of_term": settlement.claim.term,
     }
 
 
-def _write_parts(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def _written(written: Written) -> dict[str, Any]:
+    values = {f"new_{name}": each for name, each in rows.transaction_values(written.after).items()}
+    return {
+        **values,
+        "new_rows": len(written.history),
+        "of_id": written.before.id,
+        "of_version": written.before.version,
+        "of_fires": written.fires,
+    }
+
+
+def _write_parts(connection: Connection, settlements: Sequence[Written]) -> None:
     """What belongs to settlements whose guards held, in the other tables."""
     legs = [
         _leg_parameters(each.after.id, leg)
         for each in settlements
         for leg in each.after.legs
-        if rows.leg_differs(leg, each.claim.transaction.leg(leg.role))
+        if rows.leg_differs(leg, each.before.leg(leg.role))
     ]
     if legs:
         connection.execute(_LEG_UPDATE, legs)
@@ -188,7 +237,7 @@ def _write_parts(connection: Connection, settlements: Sequence[Settlement]) -> N
     _write_history(connection, [each for each in settlements if each.history])
 
 
-def _write_history(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def _write_history(connection: Connection, settlements: Sequence[Written]) -> None:
     """History rows, and the intents and notices that hang on them."""
     if not settlements:
         return
@@ -205,10 +254,11 @@ def _write_history(connection: Connection, settlements: Sequence[Settlement]) ->
         first, at = firsts[each.after.id], each.history[0].at
         insert_intents(connection, each.after.id, each.planned, at, first)
         if each.notices:
-            connection.execute(insert(OUTBOX), [*_notices(each, first, at)])
+            notices = notice_rows(each.after.id, each.notices, first, at)
+            connection.execute(insert(OUTBOX), [*notices])
 
 
-def _write_ledger(connection: Connection, settlement: Settlement) -> None:
+def _write_ledger(connection: Connection, settlement: Written) -> None:
     id, at = settlement.after.id, settlement.after.last_poll_at or settlement.after.created_at
     if settlement.history:
         at = settlement.history[0].at
@@ -218,7 +268,7 @@ def _write_ledger(connection: Connection, settlement: Settlement) -> None:
             .where(INTENTS.c.id == intent.id)
             .values(**rows.intent_values(intent), updated_at=at)
         )
-    known = {thing.id for thing in settlement.claim.transaction.things}
+    known = {thing.id for thing in settlement.before.things}
     insert_things(connection, id, [each for each in settlement.things if each.id not in known], at)
     for thing in settlement.things:
         if thing.id in known:
@@ -232,13 +282,13 @@ def _write_ledger(connection: Connection, settlement: Settlement) -> None:
         connection.execute(delete(PLACINGS).where(PLACINGS.c.transaction_id == id))
 
 
-def _is_placed(settlement: Settlement) -> bool:
+def _is_placed(settlement: Written) -> bool:
     """Whether this settlement ends the time in which the reader's data are needed."""
-    before, after = settlement.claim.transaction.status, settlement.after.status
+    before, after = settlement.before.status, settlement.after.status
     return before in BEFORE_DISPATCH and after not in BEFORE_DISPATCH
 
 
-def _first_rows(connection: Connection, settlements: Sequence[Settlement]) -> dict[str, int]:
+def _first_rows(connection: Connection, settlements: Sequence[Written]) -> dict[str, int]:
     """The number of each transaction's first new history row; its length counts them already."""
     ids = [each.after.id for each in settlements]
     lengths = select(_T.id, _T.history_length).where(_T.id.in_(ids))
@@ -270,11 +320,14 @@ def _new_intents(
         }
 
 
-def _notices(settlement: Settlement, first: int, at: datetime) -> Iterator[dict[str, Any]]:
-    for notice in settlement.notices:
+def notice_rows(
+    id: TransactionId, notices: Sequence[Notice], first: int, at: datetime
+) -> Iterator[dict[str, Any]]:
+    """Notices as rows of the outbox; what they tell of counts from the history row `first`."""
+    for notice in notices:
         yield {
             "id": notice.id,
-            "transaction_id": settlement.after.id,
+            "transaction_id": id,
             "seq": first + notice.of,
             "sink": notice.sink,
             "type": notice.type,

@@ -11,18 +11,31 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
-from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
-from reconciler.store import rows, settlements
+from reconciler.core.status import LIVE, DcbStatus
+from reconciler.ports import (
+    Claim,
+    Entrance,
+    Filter,
+    Intervention,
+    LateSince,
+    Owner,
+    Selection,
+    Settlement,
+    Tried,
+)
+from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import load, load_one
+from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
 _T = TRANSACTIONS.c
+_LIVE = tuple(str(status) for status in LIVE)
 
 _LOST_MEANWHILE = -1
 """No lease ever has this term: what is settled under it is refused."""
@@ -121,6 +134,22 @@ class SqlStore:
 
     # --- reading -------------------------------------------------------------
 
+    def tenants(self) -> list[HostLmsCode]:
+        """Every library that a transaction is still polled for.
+
+        From one to the next along the index of what is due: O(tenants), never O(tracked).
+        """
+        found: list[HostLmsCode] = []
+        polled = select(func.min(_T.tenant)).where(
+            _T.next_poll_at.is_not(None), _T.paused_since.is_(None)
+        )
+        with self._database.read() as connection:
+            tenant = connection.execute(polled).scalar()
+            while tenant is not None:
+                found.append(HostLmsCode(tenant))
+                tenant = connection.execute(polled.where(_T.tenant > tenant)).scalar()
+        return found
+
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
         with self._database.read() as connection:
@@ -139,8 +168,12 @@ class SqlStore:
             chosen = chosen.where(_T.status == str(filter.status))
         if filter.parked:
             chosen = chosen.where(_T.parked_reason.is_not(None))
+        if filter.live:
+            chosen = chosen.where(_T.status.in_(_LIVE))
         if filter.tenant is not None:
             chosen = chosen.where(_involves(filter.tenant))
+        if filter.late is not None:
+            chosen = chosen.where(_may_be_late(filter.late))
         with self._database.read() as connection:
             return load(connection, _ids(connection, chosen))
 
@@ -162,35 +195,24 @@ class SqlStore:
 
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
-        new, at = entrance.transaction, entrance.entry.at
-        values = {
-            **rows.transaction_values(new),
-            "id": new.id,
-            "tenant": new.tenant,
-            "created_at": new.created_at,
-            "considered": [],
-        }
-        legs = [
-            {**rows.leg_values(leg), "transaction_id": new.id, "role": str(leg.role)}
-            for leg in new.legs
-        ]
         try:
             with self._database.write() as connection:
-                connection.execute(insert(TRANSACTIONS), values)
-                connection.execute(insert(LEGS), legs)
-                if entrance.placing is not None:
-                    document = rows.placing_document(entrance.placing)
-                    connection.execute(
-                        insert(PLACINGS), {"transaction_id": new.id, "document": document}
-                    )
-                settlements.insert_things(connection, new.id, entrance.things, at)
-                first = settlements.append(connection, new.id, (entrance.entry,))
-                settlements.insert_intents(connection, new.id, entrance.intents, at, first)
+                admission.insert_new(connection, entrance)
         except IntegrityError:
-            if self._knows(new.id):
+            if self._knows(entrance.transaction.id):
                 return False
             raise
         return True
+
+    def reopen(self, entrance: Entrance, version: int) -> bool:
+        """Begin again with another lender; False when the transaction has moved on meanwhile."""
+        with self._database.write() as connection:
+            return admission.reopen(connection, entrance, version)
+
+    def suppliers_tried(self, id: TransactionId) -> list[Tried]:
+        """The lenders that did not supply, oldest first."""
+        with self._database.read() as connection:
+            return admission.suppliers_tried(connection, id)
 
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
@@ -218,16 +240,11 @@ class SqlStore:
             )
             settlements.append(connection, id, (entry,))
 
-    def pause(self, id: TransactionId, now: datetime, entry: HistoryEntry) -> None:
-        """Stop looking at a transaction until a person resumes it; raises as `get`."""
+    def intervene(self, intervention: Intervention, now: datetime) -> bool:
+        """Write a person's command; False while a process is at work on the transaction, when it
+        has moved on, or when a pause forbids it."""
         with self._database.write() as connection:
-            load_one(connection, id)
-            connection.execute(
-                update(TRANSACTIONS)
-                .where(_T.id == id)
-                .values(paused_since=now, version=_T.version + 1)
-            )
-            settlements.append(connection, id, (entry,))
+            return settlements.intervene(connection, intervention, now)
 
     def _knows(self, id: TransactionId) -> bool:
         with self._database.read() as connection:
@@ -239,7 +256,7 @@ class SqlStore:
 
 
 def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) -> Select[tuple[str]]:
-    query = query.where(_T.next_poll_at.is_not(None), _T.paused_since.is_(None))
+    query = query.where(_T.next_poll_at.is_not(None), _T.paused_since.is_(None), ~IS_COVERED)
     if selection.tenant is not None:
         query = query.where(_T.tenant == selection.tenant)
     if selection.ids is not None:
@@ -252,6 +269,17 @@ def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) ->
 def _involves(tenant: HostLmsCode) -> Any:
     legs = select(LEGS.c.transaction_id).where(LEGS.c.host_lms == tenant)
     return _T.id.in_(legs)
+
+
+def _may_be_late(late: LateSince) -> Any:
+    """A little more than is late: whose due date counts is decided where the rule stands."""
+    standing = [
+        and_(_T.status == str(status), _T.status_since < since)
+        for status, since in late.in_status.items()
+    ]
+    overdue = select(LEGS.c.transaction_id).where(LEGS.c.loan_due_at < late.due_before)
+    loaned = and_(_T.status == str(DcbStatus.LOANED), _T.id.in_(overdue))
+    return or_(*standing, loaned)
 
 
 def _ids(connection: Connection, chosen: Select[Any]) -> list[str]:

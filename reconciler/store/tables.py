@@ -27,6 +27,11 @@ class TransactionRow(SQLModel, table=True):
         ),
         Index("transactions_status", "status", "status_since"),
         CheckConstraint("(parked_reason IS NULL) = (parked_since IS NULL)", name="parked_is_whole"),
+        CheckConstraint(
+            "(paused_since IS NULL) = (paused_by IS NULL)"
+            " AND (paused_since IS NULL) = (paused_reason IS NULL)",
+            name="pause_is_whole",
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -49,8 +54,11 @@ class TransactionRow(SQLModel, table=True):
     parked_reason: str | None = None
     parked_detail: str | None = None
     parked_since: datetime | None = None
+    parked_key: str | None = None
     acknowledged: str | None = None
     paused_since: datetime | None = None
+    paused_by: str | None = None
+    paused_reason: str | None = None
     history_length: int = 0
     version: int = 0
     fence: int = 0
@@ -104,6 +112,8 @@ class LegRow(SQLModel, table=True):
     request_placed_at: datetime | None = None
     loan_seen_at: datetime | None = None
     loan_due_at: datetime | None = None
+    due_wanted_at: datetime | None = None
+    competing_hold_at: datetime | None = None
 
 
 class HistoryRow(SQLModel, table=True):
@@ -197,6 +207,42 @@ class PlacingRow(SQLModel, table=True):
     document: bytes
 
 
+class SupplierTriedRow(SQLModel, table=True):
+    """A lender that did not supply; it is not asked a second time."""
+
+    __tablename__ = "suppliers_tried"
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    host_lms: str = Field(primary_key=True)
+    item_pid: str = Field(primary_key=True)
+    mms_id: str | None = None
+    request_id: str | None = None
+    given_up_at: datetime
+
+
+class PauseRow(SQLModel, table=True):
+    """A pause of a library, or of everything (`tenant` is '' then); ended ones are kept."""
+
+    __tablename__ = "pauses"
+    __table_args__ = (
+        Index(
+            "pauses_standing",
+            "tenant",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    tenant: str = Field(primary_key=True)
+    since: datetime = Field(primary_key=True)
+    actor: str
+    reason: str
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    end_reason: str | None = None
+
+
 class OutboxRow(SQLModel, table=True):
     """What the outside is told: one row for each event and sink."""
 
@@ -238,5 +284,7 @@ HISTORY = _table(HistoryRow)
 INTENTS = _table(IntentRow)
 THINGS = _table(ThingRow)
 PLACINGS = _table(PlacingRow)
+SUPPLIERS_TRIED = _table(SupplierTriedRow)
+PAUSES = _table(PauseRow)
 OUTBOX = _table(OutboxRow)
 """The models' tables, for Core statements."""

@@ -22,8 +22,12 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since TIMESTAMP WITH TIME ZONE,
+    -- The sight that parked it; a person's retry makes it the acknowledged one.
+    parked_key VARCHAR,
     acknowledged VARCHAR,
     paused_since TIMESTAMP WITH TIME ZONE,
+    paused_by VARCHAR,
+    paused_reason VARCHAR,
     history_length INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL DEFAULT 0,
     fence INTEGER NOT NULL DEFAULT 0,
@@ -51,6 +55,10 @@ CREATE TABLE transactions (
         OR status = 'NOT_SUPPLIED_CURRENT_SUPPLIER'
     ),
     CONSTRAINT parked_is_whole CHECK ((parked_reason IS NULL) = (parked_since IS NULL)),
+    CONSTRAINT pause_is_whole CHECK (
+        (paused_since IS NULL) = (paused_by IS NULL)
+        AND (paused_since IS NULL) = (paused_reason IS NULL)
+    ),
     CONSTRAINT claim_is_whole CHECK ((claimed_by IS NULL) = (claimed_until IS NULL))
 );
 
@@ -94,6 +102,8 @@ CREATE TABLE legs (
     request_placed_at TIMESTAMP WITH TIME ZONE,
     loan_seen_at TIMESTAMP WITH TIME ZONE,
     loan_due_at TIMESTAMP WITH TIME ZONE,
+    due_wanted_at TIMESTAMP WITH TIME ZONE,
+    competing_hold_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (transaction_id, role),
     CONSTRAINT role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup'))
 );
@@ -150,7 +160,7 @@ CREATE TABLE intents (
             'ensure_virtual_patron', 'ensure_supplier_hold', 'ensure_virtual_bib',
             'ensure_virtual_holding', 'ensure_virtual_item', 'ensure_borrower_hold',
             'ensure_pickup_hold', 'ensure_virtual_item_in_transit', 'ensure_supplier_loan',
-            'ensure_borrower_loan', 'ensure_renewed', 'ensure_loan_closed',
+            'ensure_borrower_loan', 'ensure_renewed', 'ensure_no_renewal', 'ensure_loan_closed',
             'ensure_hold_cancelled', 'ensure_virtual_item_removed',
             'ensure_virtual_holding_removed', 'ensure_virtual_bib_removed', 'notify'
         )
@@ -196,6 +206,31 @@ CREATE TABLE placings (
     transaction_id VARCHAR NOT NULL PRIMARY KEY REFERENCES transactions (id),
     document BYTEA NOT NULL
 );
+
+-- The lenders that did not supply, each asked once.
+CREATE TABLE suppliers_tried (
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    host_lms VARCHAR NOT NULL,
+    item_pid VARCHAR NOT NULL,
+    mms_id VARCHAR,
+    request_id VARCHAR,
+    given_up_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (transaction_id, host_lms, item_pid)
+);
+
+-- Libraries that a person has stopped, '' for everything; ended ones are kept. Asked in the very
+-- statement that settles: nothing fires once the row of a pause is committed.
+CREATE TABLE pauses (
+    tenant VARCHAR NOT NULL,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    actor VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    ended_by VARCHAR,
+    end_reason VARCHAR,
+    PRIMARY KEY (tenant, since)
+);
+CREATE UNIQUE INDEX pauses_standing ON pauses (tenant) WHERE ended_at IS NULL;
 
 -- What the outside is told: one row for each event and sink, written with the event itself.
 CREATE TABLE outbox (

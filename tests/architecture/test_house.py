@@ -11,10 +11,13 @@ import pytest
 
 from reconciler.core.advice import BELIEFS, TO_DO
 from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
+from reconciler.core.lateness import DEFAULT_TOO_LONG
 from reconciler.core.lookahead import FIRST_READS
+from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
@@ -34,6 +37,7 @@ from reconciler.core.status import (
 )
 from reconciler.core.transitions import TRANSITIONS, rows_from
 from reconciler.engine.effects.verbs import VERBS
+from reconciler.engine.hands import JUDGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))
@@ -58,6 +62,9 @@ TRACKED = subprocess.run(
         (CLEARED_BY, set(ThingKind) - {ThingKind.VIRTUAL_PATRON}),
         (VERBS, set(EffectKind) - {EffectKind.NOTIFY}),
         (JOURNEYS, Workflow),
+        (DEFAULT_TOO_LONG, LIVE),
+        (ENDINGS, LIVE),
+        (JUDGES, Command),
     ],
 )
 def test_a_table_has_every_word_and_no_other(table: dict[object, object], words: object) -> None:

@@ -16,6 +16,7 @@ from reconciler.core.model import (
     HostLmsCode,
     Intent,
     Parked,
+    Pause,
     Remembered,
     RuleVerdict,
     Transaction,
@@ -35,6 +36,7 @@ from reconciler.errors import UnknownTransaction
 from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
+from reconciler.store.pauses import SqlPauses
 from reconciler.store.sql_store import SqlStore
 from tests.support.build import NOW, UNI_A, UNI_B, leg, transaction
 
@@ -98,7 +100,7 @@ def test_a_transaction_comes_back_as_it_was(store: SqlStore) -> None:
         "t-1",
         previous_status=DcbStatus.READY_FOR_PICKUP,
         outcome=Outcome.SUPPLIED,
-        parked=Parked("item_lost", "at the supplier", NOW),
+        parked=Parked("item_lost", "at the supplier", NOW, "item_lost:0/LOST"),
         acknowledged="item_lost:x",
         dispatched_at=NOW - timedelta(days=3),
         last_poll_at=NOW,
@@ -160,13 +162,14 @@ def test_oldest_due_first_and_never_more_than_asked_for(store: SqlStore) -> None
     assert claim(store) == []
 
 
-def test_selections(store: SqlStore) -> None:
+def test_selections(store: SqlStore, database: Database) -> None:
     add(store, "due")
     add(store, "later", next_poll_at=NOW + timedelta(days=1))
     add(store, "elsewhere", tenant=UNI_B)
     add(store, "paused")
     add(store, "ended", status=DcbStatus.FINALISED, next_poll_at=None)
-    store.pause(TransactionId("paused"), NOW, command("paused"))
+    pause = Pause(NOW, "test", "x")
+    SqlPauses(database).pause_transaction(TransactionId("paused"), pause, command("pause"))
 
     def live(selection: Selection) -> set[str]:
         return {each.id for each in store.live(selection, NOW)}

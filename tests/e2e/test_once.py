@@ -19,7 +19,7 @@ LEG = {
 SHOW = {
     "id", "workflow", "status", "previous_status", "next_expected", "outcome", "parked", "paused",
     "status_since", "next_poll_at", "last_poll_at", "failures", "supplier", "borrower", "pickup",
-    "effects", "things",
+    "effects", "things", "suppliers_tried",
 }  # fmt: skip
 
 

@@ -55,6 +55,10 @@ def mark_missing(world: World, lend: Lend) -> None:
     world.lender.set_process_type(lend.barcode, "MISSING")
 
 
+def keep_at_sharing_library(world: World, lend: Lend) -> None:
+    world.lender.move_item(lend.barcode, "RES_OUT", "OUT", temporary=False)
+
+
 CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = [
     ("patron_unknown", "uni-b knows no user", lambda *_: None, {"patron": {"user_id": "nobody"}}),
     ("patron_blocked", "the reader at uni-b is blocked", block, {}),
@@ -64,6 +68,7 @@ CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = 
     ("item_unknown", "uni-a knows no such item", lambda *_: None, {"item": {"item_pid": "231"}}),
     ("item_mismatch", "another item", lambda *_: None, {"item": {"barcode": "OTHER"}}),
     ("item_not_lendable", "is LOST (0/MISSING)", mark_missing, {}),
+    ("sharing_library_is_home", "put it on the hold shelf", keep_at_sharing_library, {}),
     ("barcode_taken", "uni-b has an item with the same barcode", take_barcode, {}),
     (
         "own_item_elsewhere",
@@ -162,6 +167,64 @@ def test_the_workflow_follows_from_the_three_agencies(acting: World) -> None:
     assert {workflow: acting.show(lend.id)["workflow"] for workflow, lend in lends.items()} == {
         workflow: workflow for workflow in lends
     }
+
+
+def test_a_reader_who_collects_where_the_item_stands_is_what_on_site_lending_is(
+    acting: World,
+) -> None:
+    """There the shelf is meant; and a desk of its own at the sharing library is another place."""
+    on_site = acting.wanted(pickup="uni-a")
+    keep_at_sharing_library(acting, on_site)
+    assert acting.submit(on_site).json["accepted"] == [on_site.id]
+    hosts = acting.settings["host_lms"]
+    acting.lender.add_circ_desk("RES_OUT", "OUT_DESK")
+    with_desk = {**hosts["uni-a"], "sharing_circ_desk": "OUT_DESK"}
+    acting.write_settings(host_lms={**hosts, "uni-a": with_desk})
+    sent = acting.wanted()
+    keep_at_sharing_library(acting, sent)
+    assert acting.submit(sent).json["accepted"] == [sent.id]
+
+
+@pytest.mark.parametrize(
+    ("pickup", "cards", "warned"),
+    [("uni-b", [], False), ("uni-a", [], True), ("uni-c", [], True), ("uni-c", ["7"], False)],
+)
+def test_a_reader_whom_the_pickup_desk_cannot_scan_is_told_of_at_once(
+    acting: World, pickup: str, cards: list[str], warned: bool
+) -> None:
+    """Taken all the same: the desk may know other ways, but nobody is surprised there."""
+    lend = acting.wanted(pickup=pickup, patron={"barcodes": cards})
+    ran = acting.submit(lend)
+    assert ran.json["accepted"] == [lend.id]
+    assert ("no card number" in ran.err) is warned
+    (row,) = acting.history(lend.id)
+    assert ("no card number" in row["detail"]) is warned
+
+
+@pytest.mark.parametrize(
+    ("process", "lendable"),
+    [
+        ("", True),
+        ("REQUESTED", True),
+        ("LOAN", True),
+        ("TRANSIT", True),
+        ("HOLDSHELF", True),
+        ("MISSING", False),
+        ("WORK_ORDER_DEPARTMENT", False),
+        ("TECHNICAL", False),
+        ("SOMETHING_NEW", False),
+    ],
+)
+def test_a_copy_is_lendable_in_the_states_of_a_closed_list(
+    acting: World, process: str, lendable: bool
+) -> None:
+    lend = acting.wanted()
+    acting.lender.set_process_type(lend.barcode, process, in_place=True)
+    ran = acting.submit(lend, check=0 if lendable else 3)
+    assert ran.json["accepted"] == ([lend.id] if lendable else [])
+    for refused in ran.json["refused"]:
+        assert refused["code"] == "item_not_lendable"
+        assert process in refused["problem"], "the word itself is told"
 
 
 def test_plan_and_dry_run_show_what_would_be_made_in_order(acting: World) -> None:

@@ -24,8 +24,12 @@ from tests.support.lab import Book, Lab, lab
 
 @dataclass(frozen=True)
 class Write:
-    """One endpoint, where it is called, and whether the lend has to be one that jumps or begins
-    with a patron who is about to expire, so that it is called at all."""
+    """One endpoint, where it is called, and what a lend needs so that it is called at all.
+
+    It has to be a lend that jumps, or begins with a patron who is about to expire, or has others
+    wait. A lend that was only placed is ended by its reader: what placing made is cleared then as
+    at the end of any other.
+    """
 
     name: str
     institution: str
@@ -33,6 +37,11 @@ class Write:
     path: str
     jumps: bool = False
     expires: bool = False
+    wanted_by_others: bool = False
+
+    @property
+    def places(self) -> bool:
+        return self in WRITES[:7]
 
 
 WRITES = (
@@ -46,6 +55,7 @@ WRITES = (
     Write("POST scan", "uni-b", "POST", r"op=scan"),
     Write("POST loan", "uni-a", "POST", r"/loans\?"),
     Write("PUT loan", "uni-a", "PUT", r"/loans/"),
+    Write("PUT item", "uni-b", "PUT", r"/items/", wanted_by_others=True),
     Write("DELETE lender hold", "uni-a", "DELETE", r"/requests/", jumps=True),
     Write("DELETE item", "uni-b", "DELETE", r"/items/"),
     Write("DELETE holding", "uni-b", "DELETE", r"/holdings/\d+(\?|$)"),
@@ -119,6 +129,10 @@ async def journey(at: Lab, book: Book, write: Write) -> Transaction:
             "supplier holds", "borrower bibs", "borrower items", "borrower holds",
         }  # fmt: skip
     assert at.virtual_patrons(book) == 1
+    if write.places:
+        assert now.borrower is not None
+        at.borrower.patron_cancels(now.borrower.request_id or "")
+        return await at.rest(book)
     at.lender.scan_in(book.barcode, "MAIN")
     if not write.jumps:
         if (now := await at.rest(book)).parked:
@@ -129,6 +143,10 @@ async def journey(at: Lab, book: Book, write: Write) -> Transaction:
         if (now := await at.rest(book)).parked:
             return now
         assert at.lender_loans(book) == 1
+        if write.wanted_by_others:
+            at.lender.add_user("next-reader")
+            at.lender.place_hold("next-reader", book.barcode, "MAIN")
+            await at.rest(book)
     else:
         at.borrower.scan_in(book.barcode, "MAIN")
         at.borrower.loan(book.barcode, book.reader, "MAIN")
@@ -182,7 +200,7 @@ async def _cell(write: Write, fault: dict[str, Any], lag: float, folder: Path) -
         assert ended.status is DcbStatus.FINALISED, history
         assert at.counts(book) == {}, history
         assert at.virtual_patrons(book) == 1
-        assert at.lender_loans(book) == (0 if write.jumps else 1)
+        assert at.lender_loans(book) == (0 if write.jumps or write.places else 1)
         return "once"
 
 

@@ -89,12 +89,15 @@ def transaction(
     return replace(made, **changes)
 
 
-def item(raw: str, of: Leg | None = None, at: datetime = NOW) -> Seen[ItemSight]:
-    """An item as Alma's "base/process" words: "1/", "0/TRANSIT", "0/LOAN"."""
+def item(
+    raw: str, of: Leg | None = None, at: datetime = NOW, *, free: bool | None = None
+) -> Seen[ItemSight]:
+    """An item as Alma's "base/process" words: "1/", "0/TRANSIT", "0/LOAN"; `free` of requests."""
     base, _, process = raw.partition("/")
     state, seen_raw = item_state(base, process)
     ids = {"pid": of.item_pid, "mms_id": of.mms_id, "holding_id": of.holding_id} if of else {}
-    return Seen.of(ItemSight(state, seen_raw, **ids), at)
+    requested = None if free is None else not free
+    return Seen.of(ItemSight(state, seen_raw, requested=requested, **ids), at)
 
 
 def request(word: str, *, bound: bool = True, at: datetime = NOW) -> Seen[RequestSight]:

@@ -9,7 +9,16 @@ import pytest
 
 from reconciler.core.cadence import DEFAULT_INTERVALS, LONGEST_RETRY, next_poll_at
 from reconciler.core.decide import decide
-from reconciler.core.model import ItemSight, LegObservation, LoanId, Parked, Seen, Thing, UserId
+from reconciler.core.model import (
+    ItemSight,
+    LegObservation,
+    LoanId,
+    Parked,
+    Pause,
+    Seen,
+    Thing,
+    UserId,
+)
 from reconciler.core.ours import MISMATCH
 from reconciler.core.status import (
     BEFORE_DISPATCH,
@@ -286,7 +295,7 @@ def test_unavailable_before_the_book_left_is_only_a_lender_that_cannot_send_yet(
 
 
 def test_a_paused_transaction_is_remembered_but_not_moved() -> None:
-    paused = transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY, paused=True)
+    paused = transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY, paused=Pause(NOW, "test", "x"))
     sights = look(supplier={"item": item("0/TRANSIT"), "request": request("IN_PROCESS")})
     decision = decide(paused, sights, NOW, policy())
     assert decision.hops == ()
@@ -301,7 +310,11 @@ def test_parked_by_hand_stays_parked() -> None:
 
 def test_every_rule_considered_is_explained() -> None:
     decision = decide(transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY), WAITING, NOW, policy())
-    (verdict,) = decision.verdicts
+    verdict = decision.verdicts[0]
     assert (verdict.rule, verdict.verdict) == ("HandleSupplierInTransit", "no")
     assert verdict.because == "the supplier's item is IN_PLACE, not in transit"
     assert {each.raw for each in verdict.evidence} == {"1/", "IN_PROCESS"}
+    assert [(each.rule, each.verdict, each.because) for each in decision.verdicts[1:]] == [
+        ("HandleSupplierRequestCancelled", "no", "the supplier's request stands"),
+        ("CancelledPatronRequest", "no", "the borrower's request stands"),
+    ]

@@ -176,3 +176,18 @@ def test_an_external_lender_is_believed_once_it_speaks_after_the_loan() -> None:
     later, before = timedelta(hours=-1), timedelta(days=-2)
     assert hops(lender(later), sight(later)) == HOME
     assert hops(lender(before), sight(before)) == []
+
+
+def test_in_place_for_one_look_alone_is_no_return() -> None:
+    """A stray word between two looks at the loan: the next "in place" begins anew."""
+    now, current = NOW, loaned(loan_seen_at=NOW - timedelta(days=5))
+    for raw, word in (("1/", "NONE"), ("0/LOAN", "ACTIVE"), ("1/", "NONE")):
+        lender = {
+            "item": item(raw, at=now),
+            "loan": loan(word, at=now),
+            "completed_loan": loan("NONE", at=now),
+        }
+        decision = decide(current, look(supplier=lender, borrower=STILL_LENT), now, policy())
+        assert decision.hops == ()
+        current, now = decision.transaction, now + timedelta(hours=6)
+    assert current.supplier.item.since == now - timedelta(hours=6)

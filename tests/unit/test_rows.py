@@ -8,17 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.core.decide import decide
-from reconciler.core.model import Thing, Transaction
+from reconciler.core.model import Leg, Remembered, Seen, Thing, Transaction
 from reconciler.core.status import DcbStatus, Role, ThingKind, Workflow
 from reconciler.core.transitions import TRANSITIONS
-from tests.support.build import NOW, UNI_B, item, leg, loan, look, policy, request, transaction
+from tests.support.build import (
+    NOW,
+    UNI_B,
+    item,
+    leg,
+    loan,
+    look,
+    policy,
+    request,
+    transaction,
+    unreadable,
+)
 
 S, W = DcbStatus, Workflow
+HOUR = timedelta(hours=1)
 Sights = dict[str, Mapping[str, Any]]
 
 SUPPLIER, BORROWER, PICKUP = leg(Role.SUPPLIER), leg(Role.BORROWER), leg(Role.PICKUP)
@@ -37,11 +50,14 @@ class Case:
     """For rows that stand on our ledger: the twin's request is not placed."""
     left: Role | None = None
     """The same: in the twin a thing of ours is left there."""
+    second_look: bool = False
+    """What it stands on has to have been seen before."""
 
 
 def case(row: str, workflow: Workflow, way: tuple[DcbStatus, DcbStatus], **at: Any) -> Case:
     twin, unplaced, left = at.pop("twin"), at.pop("unplaced", None), at.pop("left", None)
-    return Case(row, workflow, *way, at, twin, unplaced, left)
+    again = at.pop("second_look", False)
+    return Case(row, workflow, *way, at, twin, unplaced, left, again)
 
 
 ACTIVE, PLACED, SHELF = request("IN_PROCESS"), request("NOT_STARTED"), request("ON_HOLD_SHELF")
@@ -52,6 +68,9 @@ ON_SHELF = {"item": item("0/HOLDSHELF"), "request": SHELF}
 LENT = {"item": item("0/LOAN"), "request": CLOSED, "loan": loan("ACTIVE")}
 RETURNED = {"item": item("1/"), "request": CLOSED, "loan": loan("COMPLETE")}
 NO_LOAN = {"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")}
+
+UNFILLED = {**NO_LOAN, "request": CLOSED, "item_requests": Seen.of((), NOW)}
+UNLISTED = {**UNFILLED, "item_requests": unreadable()}
 
 CONFIRM = (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, S.CONFIRMED)
 PLACE = (S.CONFIRMED, S.REQUEST_PLACED_AT_BORROWING_AGENCY)
@@ -148,6 +167,76 @@ CASES = [
         supplier={"loan": loan("COMPLETE")},
         twin={"borrower": RETURNED, "pickup": RETURNED},
     ),
+    *(
+        case(
+            "12",
+            workflow,
+            (source, S.NOT_SUPPLIED_CURRENT_SUPPLIER),
+            supplier=UNFILLED,
+            borrower={"item": item("1/"), "request": ACTIVE},
+            **({"pickup": {"item": item("1/"), "request": ACTIVE}} if "PUA" in workflow else {}),
+            twin={"supplier": UNLISTED},
+            second_look=True,
+        )
+        for workflow, source in (
+            (W.STANDARD, S.REQUEST_PLACED_AT_SUPPLYING_AGENCY),
+            (W.STANDARD, S.CONFIRMED),
+            (W.STANDARD, S.REQUEST_PLACED_AT_BORROWING_AGENCY),
+            (W.PICKUP_ANYWHERE, S.REQUEST_PLACED_AT_PICKUP_AGENCY),
+            (W.EXPEDITED, S.REQUEST_PLACED_AT_BORROWING_AGENCY),
+            (W.LOCAL, S.REQUEST_PLACED_AT_SUPPLYING_AGENCY),
+        )
+    ),
+    *(
+        case(
+            "13",
+            workflow,
+            (source, S.CANCELLED),
+            supplier=IN_PLACE,
+            **{role: UNFILLED},
+            twin={"supplier": IN_PLACE, role: UNLISTED},
+            second_look=True,
+        )
+        for workflow, source, role in (
+            (W.STANDARD, S.REQUEST_PLACED_AT_BORROWING_AGENCY, "borrower"),
+            (W.EXPEDITED, S.REQUEST_PLACED_AT_BORROWING_AGENCY, "borrower"),
+            (W.PICKUP_ANYWHERE, S.REQUEST_PLACED_AT_PICKUP_AGENCY, "borrower"),
+            (W.PICKUP_ANYWHERE, S.REQUEST_PLACED_AT_PICKUP_AGENCY, "pickup"),
+        )
+    ),
+    *(
+        case(
+            "14a",
+            workflow,
+            (source, S.AWAITING_RETURN_TO_SUPPLIER),
+            **{role: UNFILLED},
+            twin={"supplier": UNFILLED},
+            second_look=True,
+        )
+        for workflow, role in ((W.STANDARD, "borrower"), (W.PICKUP_ANYWHERE, "pickup"))
+        for source in (S.PICKUP_TRANSIT, S.RECEIVED_AT_PICKUP, S.READY_FOR_PICKUP)
+    ),
+    case(
+        "14b",
+        W.STANDARD,
+        (S.AWAITING_RETURN_TO_SUPPLIER, S.CANCELLED),
+        supplier={"item": item("1/")},
+        twin={"borrower": {"item": item("1/")}},
+    ),
+    case(
+        "17",
+        W.EXPEDITED,
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, S.LOANED),
+        supplier=LENT,
+        twin={"borrower": LENT},
+    ),
+    case(
+        "18",
+        W.LOCAL,
+        (S.CONFIRMED, S.HANDED_OFF_AS_LOCAL),
+        twin=UNREAD,
+        unplaced=Role.SUPPLIER,
+    ),
 ]
 
 
@@ -156,10 +245,29 @@ def decided(before: Transaction, sights: Sights) -> list[tuple[str, DcbStatus, b
     return [(hop.rule, hop.target, hop.inferred) for hop in decision.hops]
 
 
+def _before(leg: Leg, each: Case, what: str) -> Remembered:
+    """The same word as the case will show, seen an hour ago."""
+    seen = {**each.sights, **each.twin}.get(str(leg.role), {}).get(what)
+    if seen is None:
+        return Remembered()
+    return Remembered(str(seen.value.state), seen.value.raw, NOW - HOUR, NOW - HOUR)
+
+
 def stands(each: Case) -> Transaction:
     """Where the case begins; what the row after next would stand on is not there yet."""
     made = transaction(each.source, each.workflow, has_placing_data=True)
-    next_role = {"1": None, "2": Role.BORROWER, "3": Role.PICKUP}.get(each.row)
+    if each.second_look:
+        made = made.with_legs(
+            {
+                one.role: replace(
+                    one, item=_before(one, each, "item"), request=_before(one, each, "request")
+                )
+                for one in made.legs
+            }
+        )
+    next_role = {"2": Role.BORROWER, "3": Role.PICKUP}.get(each.row)
+    if each.source is S.CONFIRMED and each.row == "12":
+        next_role = Role.BORROWER
     if next_role is not None and made.leg(next_role) is not None:
         made = made.with_legs({next_role: leg(next_role, request_id=None)})
     return made
@@ -203,7 +311,11 @@ def test_every_row_of_the_table_is_covered(tell: Callable[[str], None]) -> None:
     lines = ["row  workflow  from → to  on"]
     for each in CASES:
         words = "; ".join(
-            f"{role} " + ", ".join(f"{what} {seen.value.state}" for what, seen in seen_at.items())
+            f"{role} "
+            + ", ".join(
+                f"{what} {seen.value.state if seen.value else 'none'}"
+                for what, seen in seen_at.items()
+            )
             for role, seen_at in each.sights.items()
         )
         lines.append(f"{each.row:<4} {each.workflow:<9} {each.source} → {each.target}  {words}")

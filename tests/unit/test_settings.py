@@ -98,6 +98,14 @@ def test_yaml_1_2_no_is_a_name_and_22_30_is_text(write) -> None:  # type: ignore
         ),
         ("host_lms: {a: {type: alma}}\n", "line 1: host_lms.a.base_url: missing"),
         (ALMA + "    timezone: Wien\n", "line 6: host_lms.uni-a.timezone: expected a time zone"),
+        (
+            ALMA + "    cancellation_reason: ''\n",
+            "line 6: host_lms.uni-a.cancellation_reason: expected",
+        ),
+        (
+            ALMA.replace("https://api-eu", "api-eu"),
+            "line 4: host_lms.uni-a.base_url: expected a URL",
+        ),
         ("a: 1\na: 2\n", "line 2: found duplicate key"),
         ("a: [1\n", "line 2:"),
         ("- 1\n", "line 1: expected keys and values"),

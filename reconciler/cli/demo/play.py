@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from reconciler.cli.demo.script import STORIES, Story
 from reconciler.cli.demo.stage import Lend, Stage, stage
 from reconciler.cli.exits import Exit
@@ -43,8 +45,11 @@ async def _tell(story: Story, on: Stage) -> list[str]:
     _tell_news(lend, on)
     for scene in story.scenes:
         on.clock.skip(scene.after)
-        scene.act(on, lend)
         put(f"{_time(on)}  {scene.who:<7} {scene.does}")
+        done = scene.act(on, lend)
+        if isinstance(done, Awaitable):
+            lend = await done
+            put(f"{'':18}now “{lend.title}”, barcode {lend.barcode}")
         await on.look()
         _tell_news(lend, on)
     return _tell_end(story, lend, on)

@@ -1,15 +1,16 @@
-"""What happens in the demo: four lends, step by step, and how each of them has to end."""
+"""What happens in the demo: lends, step by step, and how each of them has to end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.cli.demo.stage import Lend, Stage
-from reconciler.core.status import DcbStatus, ItemState, LoanState, Outcome, Resource
+from reconciler.core.status import DcbStatus, ItemState, LoanState, Outcome, Resource, Role
 
-Act = Callable[[Stage, Lend], object]
+Act = Callable[[Stage, Lend], Awaitable[Lend] | object]
+"""What somebody does; one that submits anew hands back the lend as it goes on."""
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -63,6 +64,10 @@ def _come_home(stage: Stage, lend: Lend) -> None:
     stage.lender.scan_in(lend.barcode, "MAIN")
 
 
+def _come_home_to_its_branch(stage: Stage, lend: Lend) -> None:
+    stage.lender.scan_in(lend.barcode, "BRANCH")
+
+
 def _everything_out(stage: Stage, lend: Lend) -> None:
     for act in (_send, _shelve, _borrow, _return):
         act(stage, lend)
@@ -80,6 +85,18 @@ def _fail(stage: Stage, _: Lend) -> None:
 
 def _recover(stage: Stage, _: Lend) -> None:
     stage.sandbox.faults.clear()
+
+
+def _reader_cancels(stage: Stage, lend: Lend) -> None:
+    stage.borrower.patron_cancels(stage.request_of(lend, Role.BORROWER))
+
+
+def _lender_refuses(stage: Stage, lend: Lend) -> None:
+    stage.lender.cancel_request(stage.request_of(lend, Role.SUPPLIER))
+
+
+def _next_copy(stage: Stage, lend: Lend) -> Awaitable[Lend]:
+    return stage.submit(lend.id, 9)
 
 
 def _tell_shelved(stage: Stage, lend: Lend) -> None:
@@ -143,5 +160,34 @@ STORIES = (
             Scene(9 * DAY, "uni-a", "scans the book in: the reader brought it here", _come_home),
         ),
         before=_lose_an_answer,
+    ),
+    Story(
+        "lend-5",
+        "a reader who no longer wants the book while it is on its way",
+        4,
+        (
+            Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
+            Scene(5 * HOUR, "reader", "cancels at home", _reader_cancels),
+            Scene(5 * MINUTE, "nobody", "does anything; a second look confirms it", _nothing),
+            Scene(4 * DAY, "uni-a", "scans the book in at its branch", _come_home_to_its_branch),
+        ),
+        outcome=Outcome.CANCELLED,
+    ),
+    Story(
+        "lend-6",
+        "a lender that refuses, and another copy that is found",
+        7,
+        (
+            Scene(
+                2 * HOUR, "uni-a", "cannot find the book and cancels the request", _lender_refuses
+            ),
+            Scene(5 * MINUTE, "nobody", "does anything; a second look confirms it", _nothing),
+            Scene(HOUR, "service", "submits the request again, with another copy", _next_copy),
+            Scene(3 * HOUR, "uni-a", "scans the book in and sends it", _send),
+            Scene(DAY, "uni-b", "scans the book in: it goes to the hold shelf", _shelve),
+            Scene(DAY, "uni-b", "loans the book to its reader", _borrow),
+            Scene(9 * DAY, "uni-b", "takes the book back from its reader", _return),
+            Scene(2 * DAY, "uni-a", "scans the book in: it is home", _come_home),
+        ),
     ),
 )

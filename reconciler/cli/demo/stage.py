@@ -80,6 +80,12 @@ class Stage:
             raise LookupError(f"{bad.field}: {bad.problem}")
         return Lend(id, bib.title, item.barcode, reader)
 
+    def request_of(self, lend: Lend, role: Role) -> str:
+        leg = self.transaction(lend).leg(role)
+        if leg is None or leg.request_id is None:
+            raise LookupError(f"no request of the {role}")
+        return leg.request_id
+
     def left_of(self, lend: Lend) -> dict[str, dict[str, list[str]]]:
         """What still stands in the Almas for a lend, by its marks."""
         found = {

@@ -6,10 +6,10 @@ The lender's real item is never scanned by us: only a book that stands there may
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from reconciler.core.mapping import Subject
+from reconciler.core.measures import SAME_DUE_DATE
 from reconciler.core.model import ItemSight, LoanSight
 from reconciler.core.ours import is_our_user, our_loan
 from reconciler.core.parking import ParkReason
@@ -33,7 +33,7 @@ from reconciler.engine.effects.work import (
 from reconciler.errors import AlmaFailure
 from reconciler.ports import ItemKey, NewLoan
 
-SAME_DUE_DATE = timedelta(minutes=1)
+PLEASE_DO_NOT_RENEW = "Please do not renew: another reader waits for this book at its library."
 
 
 def _is_ours_to_move(work: Work, item: ItemSight) -> bool:
@@ -156,11 +156,36 @@ class EnsureDueDate(PlainVerb):
             return Made(leg=taken, note=f"due {loan.due_at.date().isoformat()}")
         return Missing(wanted)
 
-    async def act(self, work: Work, found: Any) -> Made | None:
+    async def act(self, work: Work, found: Any) -> Made | Blocked | None:
+        """An answer with an earlier date is a refusal: the lender's terms allow no longer loan."""
         leg = work.leg
         if leg.user_id is None or leg.loan_id is None:
             raise LookupError("a due date without its loan")
-        await work.alma.set_due_date(leg.user_id, leg.loan_id, found)
+        loan = await work.alma.set_due_date(leg.user_id, leg.loan_id, found)
+        if loan.due_at is not None and loan.due_at < found - SAME_DUE_DATE:
+            kept = loan.due_at.date().isoformat()
+            return Blocked("due_date_not_kept", f"the lender's Alma keeps {kept}")
+        return None
+
+
+class EnsureNoRenewal(PlainVerb):
+    """Advice at the desk: a note on the virtual item, and a policy that forbids renewals."""
+
+    async def look(self, work: Work) -> Sight:
+        item = await _item(work, work.item_key())
+        policy = work.config.no_renew_item_policy
+        if PLEASE_DO_NOT_RENEW in (item.fulfillment_note or "") and policy in (None, item.policy):
+            return Made(note="the virtual item says: please do not renew")
+        if item.state is not ItemState.LOANED:
+            return Moot("the virtual item is not on loan any more")
+        if not _is_ours_to_move(work, item):
+            return Moot("the item does not carry our mark: it is not ours to change")
+        return Missing(item)
+
+    async def act(self, work: Work, found: Any) -> Made | None:
+        before = found.fulfillment_note
+        note = f"{before} {PLEASE_DO_NOT_RENEW}" if before else PLEASE_DO_NOT_RENEW
+        await work.alma.annotate_item(found, note, work.config.no_renew_item_policy)
         return None
 
 

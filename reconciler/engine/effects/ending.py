@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from reconciler.core.effects import ADVISORY
 from reconciler.core.model import Intent, Leg, Thing
 from reconciler.core.parking import ParkReason
 from reconciler.core.refusals import MAY_HAVE_HAPPENED
@@ -65,7 +66,7 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
         last_code=sight.code,
         tracking_id=failure.tracking_id if failure else None,
     )
-    if sight.park is not None:
+    if sight.park is not None and intent.kind not in ADVISORY:
         parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None)
         return Ending(parked, told, sight.code, park=sight.park, undo=sight.undo)
     wait = min(FIRST_RETRY * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
@@ -121,9 +122,12 @@ def ambiguous(intent: Intent, told: str, now: datetime, settle: timedelta) -> En
     return Ending(waiting, f"may have been done, to be looked at after {settle}: {told}")
 
 
-def still_missing(intent: Intent) -> Ending | None:
+def still_missing(intent: Intent, now: datetime) -> Ending | None:
     """A second ambiguity whose effect cannot be found is a person's to settle."""
     if intent.may_have_happened and intent.ambiguities >= MOST_AMBIGUITIES:
+        if intent.kind in ADVISORY:
+            sight = Blocked("not_kept", "sent twice, and Alma does not show it")
+            return blocked(replace(intent, ambiguities=0), sight, now, None)
         told = "sent twice without a clear answer, and not to be found"
         parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None, last_error=told)
         reason = ParkReason.AMBIGUOUS_TWICE

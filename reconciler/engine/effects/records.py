@@ -36,11 +36,10 @@ BIB_DELETE_ERROR = "4022020"
 
 async def item_with_barcode(work: Work) -> ItemSight | None:
     """The item that has the wanted item's barcode in this Alma; None when proved to be none."""
-    barcode = work.placing.item.barcode if work.placing else None
-    if barcode is None:
+    if work.barcode is None:
         return None
     try:
-        return await work.alma.item_by_barcode(barcode)
+        return await work.alma.item_by_barcode(work.barcode)
     except AlmaFailure as failure:
         if is_absent(failure, Subject.ITEM):
             return None
@@ -74,7 +73,7 @@ class EnsureVirtualBib(PlainVerb):
     async def look(self, work: Work) -> Sight:
         if work.placing is None:
             return needs_a_person(ParkReason.MISSING_PLACING_DATA, "the title is not known")
-        if work.placing.item.barcode is None:
+        if work.barcode is None:
             return needs_a_person(ParkReason.BARCODE_MISSING, "the lender's item has no barcode")
         found = await our_bibs(work)
         if found:
@@ -136,7 +135,7 @@ class EnsureVirtualItem(PlainVerb):
             return needs_a_person(
                 ParkReason.MISSING_PLACING_DATA, "the virtual holding is not known"
             )
-        if placing.item.barcode is None:
+        if work.barcode is None:
             return needs_a_person(ParkReason.BARCODE_MISSING, "the lender's item has no barcode")
         material = mapped(work.config.material_types, placing.item.item_type)
         if material is None:
@@ -147,7 +146,7 @@ class EnsureVirtualItem(PlainVerb):
                 NewItem(
                     mms_id=leg.mms_id,
                     holding_id=leg.holding_id,
-                    barcode=placing.item.barcode,
+                    barcode=work.barcode,
                     material_type=material,
                     policy=work.config.item_policy,
                     note=work.marker,
@@ -180,8 +179,7 @@ class EnsureVirtualItem(PlainVerb):
             holding_id=leg.holding_id,
             item_pid=item.pid,
         )
-        barcode = work.placing.item.barcode if work.placing else leg.item_barcode
-        taken = replace(leg, item_pid=item.pid, item_barcode=barcode)
+        taken = replace(leg, item_pid=item.pid, item_barcode=work.barcode)
         return Made((thing,), taken, f"virtual item {item.pid}")
 
 

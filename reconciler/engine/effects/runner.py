@@ -160,7 +160,7 @@ class EffectRunner:
             return self._ended(intent, sight, now), claim
         if work.transaction.status not in STILL_NEEDED[intent.kind]:
             return ending.moot(intent, Moot("the journey has overtaken it")), claim
-        stuck = ending.still_missing(intent)
+        stuck = ending.still_missing(intent, now)
         if stuck is not None:
             return stuck, claim
         sent = replace(

@@ -8,6 +8,7 @@ from reconciler.engine.effects.circulation import (
     EnsureInTransit,
     EnsureLoan,
     EnsureLoanClosed,
+    EnsureNoRenewal,
 )
 from reconciler.engine.effects.holds import EnsureHold, EnsureHoldCancelled
 from reconciler.engine.effects.patron import EnsureVirtualPatron
@@ -33,6 +34,7 @@ VERBS: dict[EffectKind, Verb] = {
     EffectKind.SUPPLIER_LOAN: EnsureLoan(),
     EffectKind.BORROWER_LOAN: EnsureLoan(),
     EffectKind.RENEWED: EnsureDueDate(),
+    EffectKind.NO_RENEWAL: EnsureNoRenewal(),
     EffectKind.LOAN_CLOSED: EnsureLoanClosed(),
     EffectKind.HOLD_CANCELLED: EnsureHoldCancelled(),
     EffectKind.VIRTUAL_ITEM_REMOVED: EnsureItemRemoved(),

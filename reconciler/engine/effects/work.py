@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from reconciler.core.mapping import NOT_FOUND_CODES, Subject
-from reconciler.core.model import Intent, Leg, Thing, Transaction
+from reconciler.core.model import Barcode, Intent, Leg, Thing, Transaction
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import LibraryConfig, Placing, marker, system_number
 from reconciler.core.refusals import refusal_rule
@@ -76,6 +76,12 @@ class Work:
         if leg is None:
             raise LookupError(f"an intent for a {self.intent.role} that is not there")
         return leg
+
+    @property
+    def barcode(self) -> Barcode | None:
+        """What the virtual item is scanned by: the barcode of the lender's copy."""
+        asked_for = self.placing.item.barcode if self.placing else None
+        return self.transaction.supplier.item_barcode or asked_for
 
     @property
     def marker(self) -> str:
