@@ -87,6 +87,8 @@ class App:
         self.too_long = self.settings.too_long()
         self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
+        self.has_schema = False
+        """Whether a schema was found or made by this process: it is never made twice."""
         self._gateways: dict[HostLmsCode, Gateway] = {}
 
     # --- schema --------------------------------------------------------------
@@ -103,12 +105,14 @@ class App:
         """
         if migrate.is_empty(self.database):
             migrate.migrate(self.database, self.clock.now())
+            self.has_schema = True
             return True
         missing = migrate.check(self.database)
         if missing:
             raise SchemaError(
                 f"the database is {missing} migration(s) behind; run: reconciler migrate"
             )
+        self.has_schema = True
         return False
 
     # --- libraries -----------------------------------------------------------
@@ -453,6 +457,8 @@ class App:
 
     def _check_storage(self) -> None:
         self.database.verify()
+        if self.has_schema and migrate.is_empty(self.database):
+            raise SchemaError("the database is empty, and it was not: bring its backup back")
         self.prepare_schema()
 
     def reloaded(self, settings: Settings) -> App:
@@ -466,7 +472,8 @@ class App:
         new = App(settings, self.clock, self.environ, self.transports, self.metered)
         new.database.dispose()
         new.database, new.store, new.owner = self.database, self.store, self.owner
-        new.desk = Desk(new.store, new.policy, new.clock, new.recorder, new_id, new.too_long)
+        new.has_schema = self.has_schema
+        new.desk = replace(new.desk, store=self.store)
         vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
         if self.metered:
             vars(new).update(metrics=self.metrics)

@@ -31,6 +31,7 @@ def serve(app: App, load: Callable[[], Settings]) -> int:
     health = Health(app.clock)
     try:
         app.prepare_schema()
+        app.check_tenants()
     except StoreUnavailable as error:
         health.ill(CheckName.DATABASE, str(error))
     instruments = Instruments(app.progress, health, Notifier(app.environ).tell)
@@ -47,9 +48,11 @@ def serve(app: App, load: Callable[[], Settings]) -> int:
 async def _serve(app: App, instruments: Instruments, load: Callable[[], Settings]) -> str | None:
     latest = app
 
-    def reload() -> App:
+    async def reload() -> App:
         nonlocal latest
-        latest = latest.reloaded(load())
+        new = latest.reloaded(load())
+        await app.storage.run(new.check_tenants)
+        latest = new
         return latest
 
     daemon = Daemon(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -102,7 +102,7 @@ class Daemon:
         clock: Clock,
         instruments: Instruments,
         *,
-        reload: Callable[[], Service],
+        reload: Callable[[], Awaitable[Service]],
         tasks: Sequence[Duty] = (),
     ) -> None:
         self._service = service
@@ -181,10 +181,13 @@ class Daemon:
                 await self._tick()
         except (StoreUnavailable, SchemaError) as error:
             self._in_trouble(error)
+            self._try_later()
         except Exception as error:  # noqa: BLE001 - APScheduler would swallow it
             logger.opt(exception=error).error("a tick failed")
             self._supervisor.fail(TICKS, type(error).__name__)
         self._progress.advance(TICKS)
+        if not self._stopping.is_set():
+            self._tell(f"STATUS={self.status()}")
 
     def _may_try(self) -> bool:
         stops = self._stopping.is_set() or self._held_back
@@ -292,14 +295,17 @@ class Daemon:
             self._progress.advance(CLOCK)
 
     def _in_trouble(self, error: Trouble) -> None:
-        """Stop acting, say so once, try again a little later each time."""
+        """Stop acting, and say so once."""
         is_schema = isinstance(error, SchemaError)
         self._health.ill(CheckName.SCHEMA if is_schema else CheckName.DATABASE, str(error))
-        self._troubles += 1
-        wait = self._service.tick * 2 ** min(self._troubles - 1, 10)
-        self._retry_at = self._clock.monotonic() + min(wait, max(LONGEST_WAIT, self._service.tick))
         if not self._is_ready:
             self._tell(f"STATUS={self.status()}", "EXTEND_TIMEOUT_USEC=120000000")
+
+    def _try_later(self) -> None:
+        """The next tick that does something comes later each time."""
+        self._troubles += 1
+        wait = min(self._service.tick * 2 ** min(self._troubles, 10), LONGEST_WAIT)
+        self._retry_at = self._clock.monotonic() + wait
 
     # --- reload and end ------------------------------------------------------
 
@@ -307,7 +313,7 @@ class Daemon:
         microseconds = int(self._clock.monotonic() * 1_000_000)
         self._tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
         try:
-            new = self._reload()
+            new = await self._reload()
         except SettingsError as error:
             why = f"the new settings were refused, the old ones stay: {error}"
             self._health.well(CheckName.CONFIG, why)

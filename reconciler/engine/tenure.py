@@ -90,6 +90,8 @@ class Tenure:
 
     async def renew(self) -> None:
         """Renew what is held; what has gone to another is dropped. Raises StoreUnavailable."""
+        if not self._until:
+            return  # and before there is a schema there is nothing to renew
         asked_at = self._clock.monotonic()
         renewed = await self._storage.run(self._leases.renew, self._me, self._clock.now())
         ours = {lease.tenant for lease in renewed}
@@ -171,7 +173,8 @@ class Tenure:
                 continue
             asked_at = self._clock.monotonic()
             taken = None
-            if len(self.held) < most and self._is_free(lease):
+            is_free = self._is_free(lease)  # asked of every lease, so that it is watched
+            if is_free and len(self.held) < most:
                 now = self._clock.now()
                 taken = await self._storage.run(self._leases.take, lease, self._me, now)
             if taken is None:

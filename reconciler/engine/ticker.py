@@ -6,6 +6,7 @@ the old time comes again; `step` notices that and sets it right (libs.md §2.1).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 
@@ -34,6 +35,8 @@ class Ticker:
 
     def start(self) -> None:
         """The first tick comes at once."""
+        # it warns of every tick that is left out because the last one is still under way
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler.add_listener(self._ended_badly, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
         self._scheduler.add_job(
             self._tick,

@@ -23,6 +23,18 @@ from reconciler.errors import SettingsError, StoreUnavailable
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 4
 
+_SESSION = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s"}
+"""PostgreSQL: a process that stands still in a transaction must not keep its locks, or nobody could
+take over from it; and nobody waits for a lock without an end."""
+
+_NOTICE_A_DEAD_SERVER = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq: a server that went away without a word is given up after half a minute."""
+
 
 class Database:
     """A database by its URL. `write()` and `read()` are transactions: rolled back on an error."""
@@ -59,7 +71,6 @@ class Database:
         try:
             identity = path.stat().st_ino
         except OSError as error:
-            self._identity = None
             self.dispose()
             raise StoreUnavailable(f"{path}: {error.strerror}") from None
         for needed in (path, path.parent):
@@ -75,16 +86,23 @@ class Database:
 
         Raises StoreUnavailable when the database cannot be reached, is locked, full or read-only.
         """
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it does not take the writer's lock."""
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(reads_only=True)
             yield connection
+
+    def _refuse_a_new_file(self) -> None:
+        """Connecting would make a new, empty file in the place of one that was there."""
+        if self._identity is not None and self.is_missing_file:
+            raise StoreUnavailable(f"{self.url.database}: the file is gone")
 
     def dispose(self) -> None:
         self._engine.dispose()
@@ -141,14 +159,22 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **_NOTICE_A_DEAD_SERVER},
     )
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi: Any, _record: Any) -> None:
+        for setting, value in _SESSION.items():
+            dbapi.execute(f"SET {setting} = '{value}'")
+        dbapi.commit()
+
+    return engine
 
 
 @contextmanager
