@@ -338,11 +338,9 @@ class Leases(Protocol):
     def all(self, tenants: Sequence[HostLmsCode], now: datetime) -> list[Lease]:
         """The leases on these libraries; one that was never taken is there, and free."""
 
-    def take(self, seen: Lease, owner: Owner, now: datetime) -> Lease | None:
-        """Take a lease that still is as it was seen, and free what its last owner had claimed.
-
-        None when it has moved meanwhile.
-        """
+    def take(self, seen: Sequence[Lease], owner: Owner, now: datetime) -> list[Lease]:
+        """Take those that still are as they were seen, and free what their last owners had
+        claimed; the ones taken."""
 
     def renew(self, owner: Owner, now: datetime) -> list[Lease]:
         """Renew every lease of an owner; those that are still its own."""

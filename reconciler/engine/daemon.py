@@ -11,23 +11,23 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from loguru import logger
 
-from reconciler.core.model import HostLmsCode, Policy
+from reconciler.core.model import HostLmsCode
 from reconciler.engine.cycle import CycleReport
 from reconciler.engine.health import CheckName, DaemonRole, Health
 from reconciler.engine.progress import Progress
 from reconciler.engine.runs import Runs, Trouble
+from reconciler.engine.service import Service
 from reconciler.engine.supervision import Duty, Supervisor
 from reconciler.engine.tenure import Tenure
 from reconciler.engine.ticker import Ticker
 from reconciler.engine.vigil import LOOKS, Tell, Vigil
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
-from reconciler.ports import Clock, Store
+from reconciler.ports import Clock
 from reconciler.processes import shown
 
 DRAIN = 6.0
@@ -47,40 +47,6 @@ CLOCK_INTERVAL = 5.0
 
 TICKS, LEASES, CLOCK = "ticks", "leases", "clock"
 DELIVERY, RELOAD = "notifications", "reload"
-
-
-class Service(Protocol):
-    """What one set of settings gives the daemon to do; a reload makes a new one."""
-
-    @property
-    def tenants(self) -> tuple[HostLmsCode, ...]: ...
-
-    @property
-    def tick(self) -> float:
-        """Seconds."""
-
-    @property
-    def policy(self) -> Policy: ...
-
-    @property
-    def store(self) -> Store: ...
-
-    async def work(
-        self, tenant: HostLmsCode, may_go_on: Callable[[HostLmsCode], bool]
-    ) -> CycleReport:
-        """Everything that is due at one library; raises StoreUnavailable."""
-
-    async def deliver(self) -> None:
-        """What is due to be told; raises StoreUnavailable."""
-
-    async def check_storage(self) -> None:
-        """Raises StoreUnavailable, and SchemaError when the schema is not ours."""
-
-    async def pull_in(self, now: datetime, longest: timedelta) -> None:
-        """No next look lies further ahead than `longest`; raises StoreUnavailable."""
-
-    async def aclose(self) -> None:
-        """Close the connections; may wait long for calls under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +88,9 @@ class Daemon:
             *tasks,
         )
         self._stopping = asyncio.Event()
+        self._ticking = asyncio.Lock()
         self._held_back = False
+        self._reload_asked = False
         self._is_ready = False
         self._runs = Runs(self._progress, self._supervisor, self._in_trouble)
         self._round: set[HostLmsCode] = set()
@@ -155,6 +123,7 @@ class Daemon:
 
     def reload(self) -> None:
         """Take over the settings as they are now, between two transactions."""
+        self._reload_asked = True
         self._runs.start(RELOAD, self._reload_settings)
 
     def status(self) -> str:
@@ -177,8 +146,9 @@ class Daemon:
         Ends the process on an error that nobody foresaw; trouble with the database is waited out.
         """
         try:
-            if self._may_try():
-                await self._tick()
+            async with self._ticking:
+                if self._may_try():
+                    await self._tick()
         except (StoreUnavailable, SchemaError) as error:
             self._in_trouble(error)
             self._try_later()
@@ -310,6 +280,11 @@ class Daemon:
     # --- reload and end ------------------------------------------------------
 
     async def _reload_settings(self) -> None:
+        while self._reload_asked:  # also when it was asked again meanwhile
+            self._reload_asked = False
+            await self._reload_once()
+
+    async def _reload_once(self) -> None:
         microseconds = int(self._clock.monotonic() * 1_000_000)
         self._tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
         try:
@@ -341,7 +316,10 @@ class Daemon:
         logger.bind(count=len(self._runs)).info("stopping")
         self._stopping.set()
         self._ticker.stop()
-        cancelled = await self._runs.end(DRAIN, A_MOMENT)
+        # a tick under way could take leases that were just given back
+        _, cancelled = await asyncio.gather(
+            _within(DRAIN, self._ticking.acquire()), self._runs.end(DRAIN, A_MOMENT)
+        )
         await self._supervisor.stop(A_MOMENT)
         await _within(FAREWELL, self._say_goodbye())
         await _within(A_MOMENT, self._service.aclose())
@@ -360,6 +338,6 @@ def _run(tenant: HostLmsCode) -> str:
     return f"library {tenant}"
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+async def _within(seconds: float, work: Coroutine[Any, Any, object]) -> None:
     """Give this so much time; what does not end then is left behind, not cancelled."""
     await asyncio.wait({asyncio.create_task(work)}, timeout=seconds)

@@ -167,23 +167,21 @@ class Tenure:
 
     async def _take(self, leases: Sequence[Lease], most: int) -> list[Lease]:
         """Take free ones up to `most` in all; the leases that others have, or may take."""
-        others = []
-        for lease in leases:
-            if self._is_current(lease.tenant):
-                continue
-            asked_at = self._clock.monotonic()
-            taken = None
-            is_free = self._is_free(lease)  # asked of every lease, so that it is watched
-            if is_free and len(self.held) < most:
-                now = self._clock.now()
-                taken = await self._storage.run(self._leases.take, lease, self._me, now)
-            if taken is None:
-                others.append(lease)
-                continue
+        mine = self.held
+        others = [lease for lease in leases if lease.tenant not in mine]
+        free = [lease for lease in others if self._is_free(lease)]  # asked of all: it watches them
+        chosen = free[: max(0, most - len(mine))]
+        if not chosen:
+            return others
+        asked_at, now = self._clock.monotonic(), self._clock.now()
+        taken = await self._storage.run(self._leases.take, chosen, self._me, now)
+        owner_before = {lease.tenant: lease.owner for lease in chosen}
+        for lease in taken:
             self._until[lease.tenant] = asked_at + self.lease.total_seconds()
-            if lease.owner not in (None, self._me):
+            if owner_before[lease.tenant] not in (None, self._me):
                 logger.bind(tenant=lease.tenant).warning("library taken over from a dead process")
-        return others
+        ours = {lease.tenant for lease in taken}
+        return [lease for lease in others if lease.tenant not in ours]
 
     def _is_free(self, lease: Lease) -> bool:
         if lease.owner is None or lease.owner == self._me or self._is_dead(lease.owner):

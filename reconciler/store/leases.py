@@ -33,27 +33,25 @@ class SqlLeases:
     def all(self, tenants: Sequence[HostLmsCode], now: datetime) -> list[Lease]:
         """The leases on these libraries; one that was never taken is there, and free."""
         found = self._of(tenants)
-        missing = [tenant for tenant in tenants if tenant not in found]
-        for tenant in missing:
-            self._make(tenant, now)
-        if missing:
+        if any(tenant not in found for tenant in tenants):
+            for tenant in tenants:
+                if tenant not in found:
+                    self._make(tenant, now)
             found = self._of(tenants)
         return [found[tenant] for tenant in tenants]
 
-    def take(self, seen: Lease, owner: Owner, now: datetime) -> Lease | None:
-        """Take a lease that still is as it was seen, and free what its last owner had claimed."""
-        taken = (
-            update(LEASES)
-            .where(_L.tenant == seen.tenant, _L.term == seen.term, _L.beat == seen.beat)
-            .values(owner=owner.name, term=_L.term + 1, beat=_L.beat + 1, renewed_at=now)
-            .returning(*_L)
-        )
+    def take(self, seen: Sequence[Lease], owner: Owner, now: datetime) -> list[Lease]:
+        """Take those that still are as they were seen, and free what their last owners had
+        claimed; the ones taken."""
+        taken = []
         with self._database.write() as connection:
-            row = connection.execute(taken).mappings().one_or_none()
-            if row is None:
-                return None
-            _free_claims(connection, _T.tenant == seen.tenant)
-            return _lease(row)
+            for lease in sorted(seen, key=lambda each: each.tenant):  # nobody waits in a circle
+                row = connection.execute(_taken(lease, owner, now)).mappings().one_or_none()
+                if row is not None:
+                    taken.append(_lease(row))
+            if taken:
+                _free_claims(connection, _T.tenant.in_([each.tenant for each in taken]))
+        return taken
 
     def renew(self, owner: Owner, now: datetime) -> list[Lease]:
         """Renew every lease of an owner; those that are still its own."""
@@ -115,6 +113,15 @@ class SqlLeases:
                 )
         except IntegrityError:
             return  # another process was quicker
+
+
+def _taken(seen: Lease, owner: Owner, now: datetime) -> Any:
+    return (
+        update(LEASES)
+        .where(_L.tenant == seen.tenant, _L.term == seen.term, _L.beat == seen.beat)
+        .values(owner=owner.name, term=_L.term + 1, beat=_L.beat + 1, renewed_at=now)
+        .returning(*_L)
+    )
 
 
 def _free_claims(connection: Connection, *whose: ColumnElement[bool]) -> None:

@@ -19,8 +19,7 @@ SOON = NOW + timedelta(seconds=60)
 
 def lease_of(leases: SqlLeases, owner: Owner) -> Lease:
     (seen,) = leases.all([UNI_A], NOW)
-    taken = leases.take(seen, owner, NOW)
-    assert taken is not None
+    (taken,) = leases.take([seen], owner, NOW)
     return taken
 
 
@@ -48,27 +47,27 @@ def test_only_who_has_the_lease_claims(store: SqlStore, database: Database) -> N
 def test_a_lease_that_moved_on_is_not_taken(database: Database) -> None:
     leases = SqlLeases(database)
     (seen,) = leases.all([UNI_A], NOW)
-    assert leases.take(seen, ME, NOW)
-    assert leases.take(seen, OTHER, NOW) is None
+    assert leases.take([seen], ME, NOW)
+    assert leases.take([seen], OTHER, NOW) == []
     (held,) = leases.all([UNI_A], NOW)
     leases.renew(ME, NOW)
-    assert leases.take(held, OTHER, NOW) is None
+    assert leases.take([held], OTHER, NOW) == []
 
 
 def test_one_of_many_takers_gets_it(database: Database) -> None:
     leases = SqlLeases(database)
     (seen,) = leases.all([UNI_A], NOW)
-    taken: list[Lease | None] = []
+    taken: list[Lease] = []
 
     def work(name: str) -> None:
-        taken.append(leases.take(seen, Owner(name), NOW))
+        taken.extend(leases.take([seen], Owner(name), NOW))
 
     threads = [threading.Thread(target=work, args=(f"p{n}",)) for n in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len([each for each in taken if each]) == 1
+    assert len(taken) == 1
 
 
 def test_the_old_owners_writes_are_refused_and_counted(store: SqlStore, database: Database) -> None:

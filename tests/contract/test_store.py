@@ -76,7 +76,7 @@ def hold(store: SqlStore, owner: Owner, tenant: HostLmsCode = UNI_A) -> None:
     leases = SqlLeases(store._database)
     (lease,) = leases.all([tenant], NOW)
     if lease.owner != owner:
-        assert leases.take(lease, owner, NOW)
+        assert leases.take([lease], owner, NOW)
 
 
 def hop() -> HistoryEntry:
