@@ -466,8 +466,8 @@ class Transaction:
     previous_status: DcbStatus | None = None
     outcome: Outcome | None = None
     parked: Parked | None = None
-    acknowledged: str | None = None
-    """The attention that a person has already dealt with; the same one does not park again."""
+    acknowledged: tuple[str, ...] = ()
+    """Attentions that a person has already dealt with; the same ones do not park again."""
     paused: Pause | None = None
     """Its own pause, or one of a library or of everything that covers it."""
     dispatched_at: datetime | None = None

@@ -56,13 +56,21 @@ def retry(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
             }
         ),
         parked=None,
-        acknowledged=(parked.key if parked else None) or transaction.acknowledged,
+        acknowledged=_acknowledged(transaction),
         next_poll_at=order.at,
     )
     warnings = (paused(transaction),) if transaction.paused else ()
     return Step(
         after, _told(parked is not None, changed, anew), None, anew, changed, warnings=warnings
     )
+
+
+def _acknowledged(transaction: Transaction) -> tuple[str, ...]:
+    """What parked it is dealt with, beside what already was."""
+    parked = transaction.parked
+    if parked is None or parked.key is None:
+        return transaction.acknowledged
+    return (*(each for each in transaction.acknowledged if each != parked.key), parked.key)
 
 
 def _told(was_parked: bool, changed: tuple[Intent, ...], anew: tuple[Effect, ...]) -> str:
