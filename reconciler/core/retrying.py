@@ -76,8 +76,8 @@ def _acknowledged(transaction: Transaction) -> tuple[str, ...]:
 def _told(was_parked: bool, changed: tuple[Intent, ...], anew: tuple[Effect, ...]) -> str:
     again = sum(intent.state is not IntentState.WITHDRAWN for intent in changed)
     parts = ["not parked any more"] if was_parked else []
-    parts += [f"{again} effects tried again"] if again else []
-    parts += [f"{len(anew)} effects asked for anew"] if anew else []
+    parts += [f"effects tried again: {again}"] if again else []
+    parts += [f"effects asked for anew: {len(anew)}"] if anew else []
     return ", ".join(parts)
 
 

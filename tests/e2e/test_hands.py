@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from reconciler.core.closing import ENDINGS
 from reconciler.core.model import Transaction, TransactionId
 from reconciler.core.orders import Command, Order
 from reconciler.core.status import (
@@ -190,7 +192,7 @@ async def test_a_barcode_that_was_taken_is_retried_and_the_lend_ends_well(any_la
     assert now.parked.reason == "barcode_taken"
     lab.borrower.delete_item(blocking.pid)
     (done,) = (await by_hand(lab, Command.RETRY, book)).done
-    assert done.told == "not parked any more, 4 effects asked for anew"
+    assert done.told == "not parked any more, effects asked for anew: 4"
     assert (await lab.rest(book)).status is S.REQUEST_PLACED_AT_BORROWING_AGENCY
     counts = lab.counts(book)
     assert [counts[f"borrower {kind}"] for kind in ("bibs", "items", "holds")] == [1, 1, 1]
@@ -240,7 +242,7 @@ async def test_a_refused_effect_is_tried_now(any_lab: Lab) -> None:
     assert intent_states(lab, book)[EffectKind.SUPPLIER_LOAN] == [IntentState.REFUSED]
     lab.lender.unblock_user(patron)
     (done,) = (await by_hand(lab, Command.RETRY, book)).done
-    assert done.told == "1 effects tried again"
+    assert done.told == "effects tried again: 1"
     await lab.cycle()
     assert intent_states(lab, book)[EffectKind.SUPPLIER_LOAN] == [IntentState.DONE]
     assert lab.lender_loans(book) == 1
@@ -316,6 +318,72 @@ async def test_what_cannot_be_cleared_is_handed_over_with_its_ids(any_lab: Lab) 
     assert (now.outcome, now.parked) == (Outcome.SUPPLIED, None)
     skipped = (await by_hand(lab, Command.CLOSE, book)).skipped
     assert [each.why for each in skipped] == ["already over: FINALISED"]
+
+
+def test_each_status_ends_as_its_row_says(world: World) -> None:
+    """All of the table, over tracked lends: nothing of ours, so nothing is left."""
+    lends = {}
+    for status in sorted(ENDINGS):
+        lends[status] = world.placed(pua=status in PUA_ONLY, status=status)
+    world.track(*lends.values())
+    ids = [lend.id for lend in lends.values()]
+    said = world.run("close", *ids, "--reason", "x", "-o", "json").json
+    assert [row["id"] for row in said["done"]] == ids
+    for status, lend in lends.items():
+        shown, ending = world.show(lend.id), ENDINGS[status]
+        assert (shown["status"], shown["outcome"]) == (ending.target, ending.outcome)
+        assert shown["previous_status"] == status
+    world.once(check=None)
+    assert {world.show(id)["status"] for id in ids} == {S.FINALISED}
+
+
+PUA_ONLY = frozenset({S.REQUEST_PLACED_AT_PICKUP_AGENCY})
+
+
+async def test_a_lend_that_nobody_collected_is_closed_as_cancelled(any_lab: Lab) -> None:
+    """The book never seen away by us: its "in place" proves nothing, a person's word does."""
+    lab = any_lab
+    book = await at_status(lab, S.PICKUP_TRANSIT)
+    leg = lab.stored(book).borrower
+    assert leg is not None
+    lab.borrower.patron_cancels(str(leg.request_id))
+    assert (await lab.rest(book)).status is S.AWAITING_RETURN_TO_SUPPLIER
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    assert done.told == f"{S.AWAITING_RETURN_TO_SUPPLIER} → {S.CANCELLED}"
+    assert (await lab.rest(book)).status is S.FINALISED
+    assert (lab.stored(book).outcome, lab.counts(book)) == (Outcome.CANCELLED, {})
+
+
+async def test_a_lend_that_nobody_supplied_is_over_when_a_person_says_so(any_lab: Lab) -> None:
+    lab = any_lab
+    book = await placed(lab)
+    lab.lender.cancel_request(str(lab.stored(book).supplier.request_id))
+    now = await lab.rest(book)
+    assert (now.status, now.next_poll_at) == (S.NOT_SUPPLIED_CURRENT_SUPPLIER, None)
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    assert (done.left, lab.stored(book).status) == ((), S.FINALISED)
+    assert lab.stored(book).outcome is Outcome.NOT_SUPPLIED
+
+
+async def test_what_a_library_in_observe_mode_keeps_is_told(tmp_path: Path) -> None:
+    """Nothing is written there, so what is ours there is left to its staff."""
+    async with make_lab(tmp_path, patience="1s") as lab:
+        book = await placed(lab)
+        hosts = {
+            code: replace(host, acts=False) if code == "uni-b" else host
+            for code, host in lab.app.policy.hosts.items()
+        }
+        policy = replace(lab.app.policy, hosts=hosts)
+        watching = replace(lab.app.hands, policy=policy)
+        order = Order(Command.CLOSE, "cli:ada", "because", lab.clock.now())
+        id = TransactionId(book.id)
+        (done,) = (await watching.carry_out(order, [id])).done
+        assert done.left == ()
+        (done,) = (await watching.carry_out(order, [id])).done
+        assert {each.partition(" at ")[0] for each in done.left} == {
+            "bib", "holding", "item", "hold",
+        }  # fmt: skip
+        _is_handed_over(lab, book, lab.stored(book))
 
 
 async def test_a_second_close_leaves_what_is_just_being_cleared(any_lab: Lab) -> None:
@@ -405,7 +473,7 @@ def test_a_command_and_a_cycle_neither_overwrite_each_other(any_acting: World) -
     ) as cycle:
         _wait_for_a_call(any_acting)
         said = any_acting.run("park", lend.id, "--reason", "wait")
-        assert "parked" in said.out
+        assert "set aside" in said.out
         cycle.communicate(timeout=60)
     history = any_acting.history(lend.id)
     assert [row["seq"] for row in history] == [*range(1, len(history) + 1)]

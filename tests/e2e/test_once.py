@@ -382,7 +382,7 @@ def test_lists_in_every_format(world: World) -> None:
     assert listed["total"] == 2
     assert set(listed["transactions"][0]) == {
         "id", "workflow", "status", "status_since", "next_expected", "next_poll_at", "parked",
-        "supplier", "borrower", "pickup",
+        "paused", "supplier", "borrower", "pickup",
     }  # fmt: skip
     assert len(world.run("list", "-o", "jsonl").out.splitlines()) == 2
     assert world.run("list", "-o", "csv").out.splitlines()[0].startswith("id,workflow,status")

@@ -72,7 +72,7 @@ def test_what_is_paused_is_not_looked_at_and_is_due_when_resumed(
     what = TARGETS[scope](lend)
     before = len(world.sandbox.calls)
     said = world.run("pause", *what, "--reason", "Alma is updated")
-    assert "nothing is read or done until it is resumed" in said.err
+    assert "nothing is read or done until: reconciler resume" in said.err
     document = world.once()
     assert (document["reconciled"], len(world.sandbox.calls)) == (0, before)
     again = world.run("pause", *what, "--reason", "twice")
@@ -262,4 +262,4 @@ def test_a_call_that_never_answers_is_told(acting: World) -> None:
             http={"connect_timeout": "1s", "read_timeout": "1s", "write_read_timeout": "1s"}
         )
         said = acting.run("pause", "--all", "--reason", "stop", check=3)
-        assert "1 calls that had gone out before are still without an answer" in said.err
+        assert "still without an answer: 1;" in said.err
