@@ -400,6 +400,8 @@ class Thing:
     holding_id: HoldingId | None = None
     item_pid: ItemPid | None = None
     loan_id: LoanId | None = None
+    created_at: datetime | None = field(default=None, compare=False)
+    """Since when the ledger has it; set by the store."""
 
     @property
     def is_ours_to_clear(self) -> bool:
