@@ -30,6 +30,7 @@ async def closed(run: Run) -> None:
     run.clock.advance(LAG + 1)  # Alma shows it late that a hold has ended
     run.expect("left behind", run.lab.counts(run.book), {})
     run.expect("status", run.lab.app.store.get(id).status, S.FINALISED)
+    run.expect("the reader's data", run.lab.app.store.placing(id), None)
 
 
 async def paused_and_resumed(run: Run) -> None:

@@ -365,6 +365,22 @@ async def test_a_lend_that_nobody_supplied_is_over_when_a_person_says_so(any_lab
     assert lab.stored(book).outcome is Outcome.NOT_SUPPLIED
 
 
+async def test_what_was_made_a_moment_ago_is_not_taken_for_gone(any_lab: Lab) -> None:
+    """Alma shows late what was made: not there yet is not gone."""
+    lab = any_lab
+    book = lab.wanted()
+    await lab.submit(book)
+    for code in ("uni-a", "uni-b"):
+        lab.sandbox[code].read_lag = 30
+    await lab.look(book)
+    assert (await by_hand(lab, Command.CLOSE, book)).done
+    await lab.cycle(everything=True)
+    assert lab.stored(book).status is S.CANCELLED
+    assert (await lab.rest(book)).status is S.FINALISED
+    lab.clock.advance(timedelta(minutes=2))
+    assert lab.counts(book) == {}
+
+
 async def test_what_a_library_in_observe_mode_keeps_is_told(tmp_path: Path) -> None:
     """Nothing is written there, so what is ours there is left to its staff."""
     async with make_lab(tmp_path, patience="1s") as lab:
