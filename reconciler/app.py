@@ -337,6 +337,7 @@ class App:
             clock=self.clock,
             policy=self.policy,
             patience=self.settings.polling.lease,
+            is_dead=is_dead,
         )
 
     @cached_property

@@ -28,7 +28,8 @@ from sqlalchemy import (
 
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
 from reconciler.core.outbox import MessageState
-from reconciler.core.status import BEFORE_DISPATCH, ThingState
+from reconciler.core.placing import is_needed as placing_is_needed
+from reconciler.core.status import ThingState
 from reconciler.ports import Intervention, Notice, Settlement, Written
 from reconciler.store import rows
 from reconciler.store.standing import MAY_FIRE
@@ -282,10 +283,14 @@ def _write_ledger(connection: Connection, settlement: Written) -> None:
         connection.execute(delete(PLACINGS).where(PLACINGS.c.transaction_id == id))
 
 
-def _is_placed(settlement: Written) -> bool:
-    """Whether this settlement ends the time in which the reader's data are needed."""
-    before, after = settlement.before.status, settlement.after.status
-    return before in BEFORE_DISPATCH and after not in BEFORE_DISPATCH
+def _is_placed(written: Written) -> bool:
+    """Whether this ends the time in which the reader's data are needed."""
+    before, after = written.before, written.after
+    if not placing_is_needed(before.status, before.intents):
+        return False
+    changed = {intent.id: intent for intent in written.changed}
+    intents = [changed.get(intent.id, intent) for intent in before.intents]
+    return not placing_is_needed(after.status, intents)
 
 
 def _first_rows(connection: Connection, settlements: Sequence[Written]) -> dict[str, int]:

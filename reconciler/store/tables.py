@@ -55,7 +55,7 @@ class TransactionRow(SQLModel, table=True):
     parked_detail: str | None = None
     parked_since: datetime | None = None
     parked_key: str | None = None
-    acknowledged: str | None = None
+    acknowledged: list[str] = Field(sa_type=JSON)
     paused_since: datetime | None = None
     paused_by: str | None = None
     paused_reason: str | None = None

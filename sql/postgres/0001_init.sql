@@ -22,9 +22,9 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since TIMESTAMP WITH TIME ZONE,
-    -- The sight that parked it; a person's retry makes it the acknowledged one.
+    -- The sight that parked it; a person's retry makes it an acknowledged one.
     parked_key VARCHAR,
-    acknowledged VARCHAR,
+    acknowledged JSON NOT NULL,
     paused_since TIMESTAMP WITH TIME ZONE,
     paused_by VARCHAR,
     paused_reason VARCHAR,

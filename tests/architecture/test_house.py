@@ -16,7 +16,7 @@ from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
-from reconciler.core.lateness import DEFAULT_TOO_LONG
+from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
 from reconciler.core.lookahead import FIRST_READS
 from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
@@ -77,6 +77,7 @@ TRACKED = subprocess.run(
         (METRICS, Name),
         (RESULTS, OutcomeKind),
         (DEFAULT_TOO_LONG, LIVE),
+        (WHEN_LATE, LIVE),
         (ENDINGS, LIVE),
         (JUDGES, Command),
     ],

@@ -101,7 +101,7 @@ def test_a_transaction_comes_back_as_it_was(store: SqlStore) -> None:
         previous_status=DcbStatus.READY_FOR_PICKUP,
         outcome=Outcome.SUPPLIED,
         parked=Parked("item_lost", "at the supplier", NOW, "item_lost:0/LOST"),
-        acknowledged="item_lost:x",
+        acknowledged=("item_lost:x", "claimed_returned:y"),
         dispatched_at=NOW - timedelta(days=3),
         last_poll_at=NOW,
         failures=2,
