@@ -22,7 +22,7 @@ from typing import Any
 import reconciler.app as composition
 from reconciler.app import App
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role
+from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.engine.storage import Storage
@@ -41,6 +41,8 @@ from tests.support.world import KEYS
 
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
+ROUNDS = 6
+LOOKS_UNTIL_QUIET = 5
 REQUESTS_WITHIN = timedelta(days=20)
 READERS = 60
 PERSON = "staff"
@@ -237,6 +239,8 @@ class Month:
 
     def is_at_rest(self, book: Book) -> bool:
         """Whether nobody has a reason to touch the book, as far as staff can see."""
+        if book.plan.workflow is Workflow.LOCAL:
+            return True
         if book.where is Where.LOST:
             return not book.plan.found_again
         if book.where is not Where.SHELF or self.desk(book.plan.lender).wants(book):
@@ -294,20 +298,24 @@ class Month:
         self._after(self.chance.hours(2, 40), self._storms)
 
     async def _close(self) -> None:
-        """Everybody finishes; the service goes on looking, twice a day, until it is quiet."""
+        """Everybody finishes; the service goes on looking until it is quiet."""
         self.closing = True
         self.weather.clear_up()
-        for _ in range(8):
-            while self._lives > 0 and self.now() < START + 4 * MONTH:
-                self._after(timedelta(hours=12), self.look)
-                tomorrow = self.now() + timedelta(hours=12)
-                while self._events and self._events[0][0] <= tomorrow:
-                    await self._next()
-            for _ in range(6):
+        for _ in range(ROUNDS):
+            await self._finish_lives()
+            for _ in range(LOOKS_UNTIL_QUIET):
                 self.clock.advance(timedelta(hours=13))
                 await self.look()
             unfinished = [book for book in self.books if book.placed and not self.is_at_rest(book)]
             if not unfinished:
                 return
-            for book in unfinished:
+            for book in unfinished if not self._lives else ():
                 self.begin(people.the_book(self, book))
+
+    async def _finish_lives(self) -> None:
+        ends = self.now() + MONTH
+        while self._lives and self.now() < ends:
+            self._after(timedelta(hours=12), self.look)
+            then = self.now() + timedelta(hours=12)
+            while self._events and self._events[0][0] <= then:
+                await self._next()

@@ -292,6 +292,7 @@ def mischief(m: Month, book: Book) -> Life:
 
 def _to_department(m: Month, book: Book, what: str) -> None:
     book.took(what)
+    book.excuses.add(ParkReason.ITEM_UNAVAILABLE)
     m.almas[book.plan.lender].work_order(book.pid)
     book.where = Where.DEPARTMENT
 
