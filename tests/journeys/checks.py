@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from reconciler.core.model import HistoryEntry, Transaction
+from reconciler.core.parking import ParkReason
 from reconciler.core.status import TERMINAL, DcbStatus, HistoryKind, Role, pickup_side
 from reconciler.core.transitions import BY_HAND, TRANSITIONS
 from tests.journeys.book import MUST_HAVE_HAPPENED, Book, Event, ends_well
@@ -54,7 +55,7 @@ def problems(month: Month) -> Iterator[str]:
             transaction = month.stored(book)
             history = month.app.store.history(transaction.id)
             for problem in (
-                *wrong_end(book, transaction),
+                *wrong_end(month, book, transaction),
                 *wrong_history(book, transaction, history),
                 *wrong_things(transaction, things.get(book.id, Counter())),
                 *wrong_at_the_lender(month, book),
@@ -67,12 +68,12 @@ def problems(month: Month) -> Iterator[str]:
 # --- the end -----------------------------------------------------------------
 
 
-def wrong_end(book: Book, transaction: Transaction) -> Iterator[str]:
+def wrong_end(month: Month, book: Book, transaction: Transaction) -> Iterator[str]:
     end = (transaction.status, transaction.outcome)
     if end in ends_well(book):
         return
     if transaction.parked is not None:
-        if not is_excused(book, transaction):
+        if not is_excused(month, book, transaction):
             yield f"parked without cause: {transaction.parked.reason}: {transaction.parked.detail}"
         return
     if waits_for_close(book, transaction):
@@ -84,9 +85,11 @@ def wrong_end(book: Book, transaction: Transaction) -> Iterator[str]:
     )
 
 
-def is_excused(book: Book, transaction: Transaction) -> bool:
+def is_excused(month: Month, book: Book, transaction: Transaction) -> bool:
     """Whether what people or the weather did is a reason for which a person is waited for."""
     parked = transaction.parked
+    if parked is not None and parked.reason == ParkReason.AMBIGUOUS_TWICE:
+        return len(month.weather.ambiguous) + month.deaths > 1
     return parked is not None and parked.reason in {str(each) for each in book.excuses}
 
 

@@ -192,10 +192,13 @@ class ExternalDesk:
         self.code, self._tell, self._status_of, self._chance = code, tell, status_of, chance
 
     def wants(self, book: Book) -> bool:
-        if book.ever(Event.LEFT) or self._status_of(book) not in BEFORE_DISPATCH:
+        """Its staff look into the consortium's list of what is asked for."""
+        status = self._status_of(book)
+        if status is DcbStatus.RESOLVED and not book.ever(Event.REFUSED):
+            self._say(book, Role.SUPPLIER, request=RequestState.ACTIVE)
             return False
-        self._say(book, Role.SUPPLIER, request=RequestState.ACTIVE)
-        return self._status_of(book) is not DcbStatus.RESOLVED
+        over = book.ever(Event.LENT) or book.ever(Event.REFUSED)
+        return not over and status in BEFORE_DISPATCH | {DcbStatus.PICKUP_TRANSIT}
 
     def scan(self, book: Book, library: str) -> Slip:  # noqa: ARG002 - as for an Alma
         if book.plan.lender == self.code:

@@ -298,19 +298,26 @@ class Month:
         self._after(self.chance.hours(2, 40), self._storms)
 
     async def _close(self) -> None:
-        """Everybody finishes; the service goes on looking until it is quiet."""
+        """Everybody finishes; the service goes on looking until it is quiet.
+
+        Staff also ask for a look at everything, as they do for what `report stuck` shows them.
+        """
         self.closing = True
         self.weather.clear_up()
         for _ in range(ROUNDS):
             await self._finish_lives()
-            for _ in range(LOOKS_UNTIL_QUIET):
+            for n in range(LOOKS_UNTIL_QUIET):
                 self.clock.advance(timedelta(hours=13))
-                await self.look()
-            unfinished = [book for book in self.books if book.placed and not self.is_at_rest(book)]
+                await self.look(everything=n == 0)
+            unfinished = [book for book in self.books if self._is_unfinished(book)]
             if not unfinished:
                 return
             for book in unfinished if not self._lives else ():
                 self.begin(people.the_book(self, book))
+
+    def _is_unfinished(self, book: Book) -> bool:
+        """Whether people still have to do something that they can see."""
+        return book.placed and not self.is_at_rest(book) and self.stored(book).parked is None
 
     async def _finish_lives(self) -> None:
         ends = self.now() + MONTH

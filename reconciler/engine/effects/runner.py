@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.effects import STILL_NEEDED, is_undoing
+from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, is_undoing
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -42,6 +42,10 @@ from reconciler.ports import AlmaWriter, Claim, Clock, Settlement, Store
 
 STEPS_AT_ONCE = 60
 """More steps than any transaction has effects; a guard against one that never ends."""
+
+_TURN = {kind: turn for turn, kind in enumerate(CLEARED_BY.values(), start=1)}
+"""Removals come after everything else, in the order that Alma allows, whenever they were asked
+for: a loan that is found late has to end before the removal of its item, asked for earlier."""
 
 
 @dataclass(slots=True)
@@ -118,7 +122,7 @@ class EffectRunner:
         if transaction.paused:
             return
         seen: set[tuple[Role, str]] = set()
-        for intent in transaction.intents:
+        for intent in sorted(transaction.intents, key=lambda each: _TURN.get(each.kind, 0)):
             place = (intent.role, intent.host_lms)
             if not intent.is_open or place in seen or not self._acts(intent):
                 continue
