@@ -54,10 +54,13 @@ class Book:
     id: str
     barcode: str
     card: str
+    reader: str
     pid: str = ""
     where: Where = Where.SHELF
     library: str = "MAIN"
     """The library, of whatever institution it is in, where the book is or is bound for."""
+    in_hands: bool = False
+    """Whether somebody still goes on with it."""
     placed: bool = False
     """Whether the service took the request at all."""
     refusal: str = ""

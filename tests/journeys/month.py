@@ -29,7 +29,7 @@ from reconciler.engine.storage import Storage
 from reconciler.sandbox import Institution, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
-from tests.journeys.book import Book, Where
+from tests.journeys.book import Book, Event, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.people import Life
@@ -133,11 +133,11 @@ class Month:
         plan = draw(luck, REQUESTS_WITHIN)
         k = int(luck.between(0, READERS))
         card = f"R0{[*ALMAS, EXTERNAL].index(plan.home) + 1}{k:03d}"
-        made = Book(n, plan, f"j{self.number}-{n}", f"T{n:05d}", card)
+        made = Book(n, plan, f"j{self.number}-{n}", f"T{n:05d}", card, f"reader-{plan.home}-{k}")
         if plan.home in self.almas:
             home = self.almas[plan.home]
             if home.users.find("value", card.casefold()) == []:
-                home.add_user(f"reader-{card}", barcodes=[card])
+                home.add_user(made.reader, barcodes=[card])
         if plan.lender in self.almas:
             made.pid = (
                 self.almas[plan.lender].add_book(f"Book {n}", made.barcode, "MAIN", "STACKS").pid
@@ -170,7 +170,7 @@ class Month:
             row = self.almas[plan.lender].items.get(book.pid)
             assert row is not None
             item |= {"mms_id": row.mms_id, "holding_id": row.holding_id, "item_pid": row.pid}
-        reader = {"host_lms": plan.home, "user_id": f"reader-{book.card}", "barcodes": [book.card]}
+        reader = {"host_lms": plan.home, "user_id": book.reader, "barcodes": [book.card]}
         return {
             "id": book.id,
             "patron": reader,
@@ -243,6 +243,8 @@ class Month:
             return True
         if book.where is Where.LOST:
             return not book.plan.found_again
+        if self.closing and book.ever(Event.HOME) and self.stored(book).parked is not None:
+            return True  # as long as nobody settles it, the lender's hold may send the book around
         if book.where is not Where.SHELF or self.desk(book.plan.lender).wants(book):
             return False
         return self.closing or self.stored(book).status in TERMINAL
@@ -312,12 +314,12 @@ class Month:
             unfinished = [book for book in self.books if self._is_unfinished(book)]
             if not unfinished:
                 return
-            for book in unfinished if not self._lives else ():
+            for book in unfinished:
                 self.begin(people.the_book(self, book))
 
     def _is_unfinished(self, book: Book) -> bool:
         """Whether people still have to do something that they can see."""
-        return book.placed and not self.is_at_rest(book) and self.stored(book).parked is None
+        return book.placed and not book.in_hands and not self.is_at_rest(book)
 
     async def _finish_lives(self) -> None:
         ends = self.now() + MONTH

@@ -41,8 +41,10 @@ def life(m: Month, book: Book) -> Life:
 
 
 def the_book(m: Month, book: Book) -> Life:
+    book.in_hands = True
     while not m.is_at_rest(book):
         yield from STEPS[book.where](m, book)
+    book.in_hands = False
 
 
 def obey(m: Month, book: Book, slip: Slip) -> None:
