@@ -64,6 +64,8 @@ class Book:
     placed: bool = False
     """Whether the service took the request at all."""
     refusal: str = ""
+    seen_to: int = 0
+    """How often a person took it up by hand."""
     first: dict[Event, datetime] = field(default_factory=dict)
     last: dict[Event, datetime] = field(default_factory=dict)
     paths: dict[str, None] = field(default_factory=dict)

@@ -6,11 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS
 from reconciler.core.model import HistoryEntry, Transaction
 from reconciler.core.parking import ParkReason
-from reconciler.core.status import TERMINAL, DcbStatus, HistoryKind, Role, pickup_side
+from reconciler.core.status import TERMINAL, DcbStatus, HistoryKind, Role, ThingState, pickup_side
 from reconciler.core.transitions import BY_HAND, TRANSITIONS
-from tests.journeys.book import MUST_HAVE_HAPPENED, Book, Event, ends_well
+from tests.journeys.book import MUST_HAVE_HAPPENED, Book, Event, Where, ends_well
 from tests.journeys.desks import AlmaDesk
 from tests.journeys.month import Month
 
@@ -55,7 +56,7 @@ def problems(month: Month) -> Iterator[str]:
             transaction = month.stored(book)
             history = month.app.store.history(transaction.id)
             for problem in (
-                *wrong_end(month, book, transaction),
+                *wrong_end(book, transaction),
                 *wrong_history(book, transaction, history),
                 *wrong_things(transaction, things.get(book.id, Counter())),
                 *wrong_at_the_lender(month, book),
@@ -68,36 +69,21 @@ def problems(month: Month) -> Iterator[str]:
 # --- the end -----------------------------------------------------------------
 
 
-def wrong_end(month: Month, book: Book, transaction: Transaction) -> Iterator[str]:
+def wrong_end(book: Book, transaction: Transaction) -> Iterator[str]:
+    """The status is where the book is; who is lost is waited for by a person, who was told."""
     end = (transaction.status, transaction.outcome)
-    if end in ends_well(book):
+    if end in ends_well(book) and transaction.parked is None:
         return
-    if transaction.parked is not None:
-        if not is_excused(month, book, transaction):
-            yield f"parked without cause: {transaction.parked.reason}: {transaction.parked.detail}"
-        return
-    if waits_for_close(book, transaction):
+    if book.where is Where.LOST and transaction.parked is not None:
+        if transaction.parked.reason != ParkReason.ITEM_LOST:
+            yield f"lost, but parked as {transaction.parked.reason}"
         return
     right = ", ".join(f"{status}/{outcome}" for status, outcome in sorted(ends_well(book)))
+    parked = f", parked {transaction.parked.reason}" if transaction.parked else ""
     yield (
-        f"ended {end[0]}/{end[1]}, but the book is {book.where} after {_story(book)}: "
+        f"ended {end[0]}/{end[1]}{parked}, but the book is {book.where} after {_story(book)}: "
         f"expected {right or 'a person to be waited for'}"
     )
-
-
-def is_excused(month: Month, book: Book, transaction: Transaction) -> bool:
-    """Whether what people or the weather did is a reason for which a person is waited for."""
-    parked = transaction.parked
-    if parked is not None and parked.reason == ParkReason.AMBIGUOUS_TWICE:
-        return len(month.weather.ambiguous) + month.deaths > 1
-    return parked is not None and parked.reason in {str(each) for each in book.excuses}
-
-
-def waits_for_close(book: Book, transaction: Transaction) -> bool:
-    """Not wanted, and never seen away: only a person can say that the book is back."""
-    awaiting = transaction.status is DcbStatus.AWAITING_RETURN_TO_SUPPLIER
-    told = any("reconciler close" in verdict.because for verdict in transaction.considered)
-    return awaiting and told and book.is_home
 
 
 def _story(book: Book) -> str:
@@ -106,6 +92,10 @@ def _story(book: Book) -> str:
 
 # --- the history -------------------------------------------------------------
 
+_BY_HAND = {
+    *BY_HAND,
+    *((source, ending.target, CLOSED_BY_HAND) for source, ending in ENDINGS.items()),
+}
 _ROWS = {(row.source, row.target, row.rule, flow) for row in TRANSITIONS for flow in row.workflows}
 
 
@@ -119,12 +109,12 @@ def wrong_history(
     for hop in hops:
         step = (hop.source, hop.target)
         seen[step] += 1
-        by_hand = (hop.source, hop.target, hop.rule) in BY_HAND
+        by_hand = (hop.source, hop.target, hop.rule) in _BY_HAND
         if (*step, hop.rule, transaction.workflow) not in _ROWS and not by_hand:
             yield f"no such row: {hop.source} → {hop.target} by {hop.rule}"
         if hop.source != at:
             yield f"{hop.source} → {hop.target} begins where nothing ended ({at})"
-        if not hop.detail:
+        if not (hop.detail or hop.reason):
             yield f"{hop.source} → {hop.target} is not explained"
         yield from _too_early(book, hop)
         yield from _wrong_role(transaction, hop)
@@ -161,6 +151,8 @@ def wrong_things(transaction: Transaction, things: Counter[str]) -> Iterator[str
     """After the end nothing of ours, or somebody knows of it."""
     if transaction.status is DcbStatus.HANDED_OFF_AS_LOCAL or not things:
         return
+    if any(thing.state is ThingState.HANDED_OVER for thing in transaction.things):
+        return  # a person closed it, and was told what to remove
     if transaction.status in TERMINAL and transaction.parked is None:
         yield f"left behind after {transaction.status}: {dict(things)}"
 

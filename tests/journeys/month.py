@@ -22,14 +22,16 @@ from typing import Any
 import reconciler.app as composition
 from reconciler.app import App
 from reconciler.core.model import Transaction, TransactionId
+from reconciler.core.orders import Command, Order
 from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.engine.storage import Storage
+from reconciler.ports import Filter
 from reconciler.sandbox import Institution, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
-from tests.journeys.book import Book, Event, Where
+from tests.journeys.book import Book, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.people import Life
@@ -42,6 +44,7 @@ from tests.support.world import KEYS
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
 ROUNDS = 6
+RETRIES_BY_HAND = 2
 LOOKS_UNTIL_QUIET = 5
 REQUESTS_WITHIN = timedelta(days=20)
 READERS = 60
@@ -243,8 +246,6 @@ class Month:
             return True
         if book.where is Where.LOST:
             return not book.plan.found_again
-        if self.closing and book.ever(Event.HOME) and self.stored(book).parked is not None:
-            return True  # as long as nobody settles it, the lender's hold may send the book around
         if book.where is not Where.SHELF or self.desk(book.plan.lender).wants(book):
             return False
         return self.closing or self.stored(book).status in TERMINAL
@@ -311,11 +312,34 @@ class Month:
             for n in range(LOOKS_UNTIL_QUIET):
                 self.clock.advance(timedelta(hours=13))
                 await self.look(everything=n == 0)
+                await self._see_to_what_waits()
             unfinished = [book for book in self.books if self._is_unfinished(book)]
             if not unfinished:
                 return
             for book in unfinished:
                 self.begin(people.the_book(self, book))
+
+    async def _see_to_what_waits(self) -> None:
+        """Staff take up what is parked, once its cause is gone; what no retry cures they close."""
+        books = {book.id: book for book in self.books if book.where is not Where.LOST}
+        for transaction in self.app.store.find(Filter(parked=True)):
+            book = books.get(transaction.id)
+            if book is not None:
+                cured = book.seen_to < RETRIES_BY_HAND or not book.is_home
+                await self._by_hand(book, Command.RETRY if cured else Command.CLOSE)
+        for transaction in self.app.store.find(Filter(DcbStatus.AWAITING_RETURN_TO_SUPPLIER)):
+            book = books.get(transaction.id)
+            told = any("reconciler close" in each.because for each in transaction.considered)
+            if book is not None and book.is_home and told:
+                await self._by_hand(book, Command.CLOSE)
+
+    async def _by_hand(self, book: Book, command: Command) -> None:
+        book.seen_to += 1
+        book.took(f"{command} by hand")
+        if self.death.came.is_set():
+            return
+        order = Order(command, PERSON, "seen to", self.now())
+        await self.app.hands.carry_out(order, [TransactionId(book.id)])
 
     def _is_unfinished(self, book: Book) -> bool:
         """Whether people still have to do something that they can see."""
@@ -328,3 +352,4 @@ class Month:
             then = self.now() + timedelta(hours=12)
             while self._events and self._events[0][0] <= then:
                 await self._next()
+            await self._see_to_what_waits()

@@ -256,10 +256,8 @@ class EffectRunner:
         )
         if not await self.settler.settle(settlement):
             return None
-        if undo:
-            stored = await self.storage.run(self.store.get, before.id)
-            return replace(claim, transaction=stored)
-        return replace(claim, transaction=_as_written(settlement))
+        stored = await self.storage.run(self.store.get, before.id)
+        return replace(claim, transaction=stored)
 
     def _undo(self, transaction: Transaction, intent: Intent, rows: int) -> tuple[Intent, ...]:
         """Remove the records that were half made for an item that cannot be."""
@@ -309,24 +307,6 @@ class EffectRunner:
             now,
             self.new_id,
         )
-
-
-def _as_written(settlement: Settlement) -> Transaction:
-    """What the store holds after a settlement of ours: nobody else writes under this fence.
-
-    A person's word meanwhile moves the version on; then the next settlement is refused.
-    """
-    after = settlement.after
-    changed = {intent.id: intent for intent in settlement.changed}
-    intents = (changed.get(intent.id, intent) for intent in after.intents)
-    made = {thing.id: thing for thing in settlement.things}
-    kept = tuple(made.pop(thing.id, thing) for thing in after.things)
-    return replace(
-        after,
-        version=after.version + 1,
-        intents=tuple(intent for intent in intents if not intent.is_over),
-        things=(*kept, *made.values()),
-    )
 
 
 def _after_a_crash(intent: Intent, patience: timedelta) -> Intent:
