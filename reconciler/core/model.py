@@ -400,6 +400,8 @@ class Thing:
     holding_id: HoldingId | None = None
     item_pid: ItemPid | None = None
     loan_id: LoanId | None = None
+    made_at: datetime | None = None
+    """When it was made or taken over: for `settle` after that, Alma may not show it yet."""
 
     @property
     def is_ours_to_clear(self) -> bool:

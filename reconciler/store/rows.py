@@ -381,6 +381,7 @@ def thing(row: RowMapping) -> Thing:
         state=ThingState(row["state"]),
         owned=row["owned"],
         trusted=row["trusted"],
+        made_at=row["created_at"],
         **{name: row[name] for name in _THING_IDS},
     )
 

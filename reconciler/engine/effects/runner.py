@@ -144,6 +144,10 @@ class EffectRunner:
         intent = _after_a_crash(intent, self.longest_write + settle)
         if intent.may_have_happened and (intent.next_attempt_at or now) > now:
             return False, await self._record(claim, Ending(intent, "", is_news=False))
+        shown_at = _shown_at(claim.transaction, intent, settle)
+        if shown_at is not None and shown_at > now:
+            later = replace(intent, next_attempt_at=shown_at)
+            return False, await self._record(claim, Ending(later, "", is_news=False))
         work = await self._work(claim, intent, now)
         with logger.contextualize(effect=intent.kind, role=intent.role, host_lms=intent.host_lms):
             end, claim_after = await self._attempt(claim, work)
@@ -307,6 +311,21 @@ class EffectRunner:
             now,
             self.new_id,
         )
+
+
+def _shown_at(transaction: Transaction, intent: Intent, settle: timedelta) -> datetime | None:
+    """From when on Alma shows what a removal is about; before, "not found" proves nothing."""
+    return max(
+        (
+            thing.made_at + settle
+            for thing in transaction.things
+            if CLEARED_BY.get(thing.kind) is intent.kind
+            and thing.role is intent.role
+            and intent.thing_id in ("", thing.id)
+            and thing.made_at is not None
+        ),
+        default=None,
+    )
 
 
 def _after_a_crash(intent: Intent, patience: timedelta) -> Intent:
