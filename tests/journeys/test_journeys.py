@@ -45,6 +45,7 @@ async def play(seed: int, number: int, folder: Path, tell: Callable[[str], None]
     assert wrong == [], f"--seed {seed}, month {number}:\n" + "\n".join(wrong)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", range(MONTHS))
 async def test_a_month_of_journeys_ends_where_the_books_are(
     number: int, seed: int, folder: Path, tell: Callable[[str], None]
