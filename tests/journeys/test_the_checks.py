@@ -21,6 +21,8 @@ from tests.journeys.summary import summary
 
 FEW = 16
 
+pytestmark = pytest.mark.timeout(600)
+
 
 async def played(folder: Path, seed: int = 1, number: int = 1) -> Month:
     month = Month(seed, number, FEW, folder)
@@ -38,28 +40,19 @@ def believes_any_loan(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(FACTS, Fact.PICKUP_LOANED, FACTS[Fact.PICKUP_ON_SHELF])
 
 
-def forgets_holds(patch: pytest.MonkeyPatch) -> None:
-    """Says that holds are cancelled and cancels none."""
-    _forgets(EffectKind.HOLD_CANCELLED, patch)
-
-
 def forgets_bibs(patch: pytest.MonkeyPatch) -> None:
     """Says that bibs are removed and removes none."""
-    _forgets(EffectKind.VIRTUAL_BIB_REMOVED, patch)
 
-
-def _forgets(kind: EffectKind, patch: pytest.MonkeyPatch) -> None:
-    class Forgets(type(VERBS[kind])):  # type: ignore[misc]
+    class Forgets(type(VERBS[EffectKind.VIRTUAL_BIB_REMOVED])):  # type: ignore[misc]
         async def look(self, work: Work) -> Sight:
             return Made(gone(work.thing), note="surely")
 
-    patch.setitem(VERBS, kind, Forgets())
+    patch.setitem(VERBS, EffectKind.VIRTUAL_BIB_REMOVED, Forgets())
 
 
 BROKEN: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     believes_the_way_out: "COMPLETED before the book came home",
     believes_any_loan: "became LOANED, but the book never",
-    forgets_holds: "hold at",
     forgets_bibs: "left behind",
 }
 
