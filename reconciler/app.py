@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from reconciler import logs
 from reconciler.clock import SystemClock, new_id
 from reconciler.core.model import HostLmsCode, Policy
+from reconciler.engine.absences import AbsenceWatch
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.hands import Hands
 from reconciler.engine.pausing import Pausing
+from reconciler.engine.quota import StoredQuota
 from reconciler.engine.reconcile import Reconciler
 from reconciler.engine.reporting import Reporting
+from reconciler.engine.rounds import Rounds
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Known, Submissions
@@ -35,6 +38,7 @@ from reconciler.store import migrate
 from reconciler.store.database import Database
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.pauses import SqlPauses
+from reconciler.store.quotas import SqlQuotas
 from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
 
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     import httpx
 
     from reconciler.alma.gateway import Gateway, Tally
+    from reconciler.alma.valves import Valves
 
 
 DELIVER_WITHIN = timedelta(seconds=60)
@@ -57,6 +62,8 @@ class App:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     """Instead of a network, per host LMS (tests, simulations)."""
+    keeps_quota: bool = True
+    """False where nothing may be written, not even how many calls were made."""
 
     def __post_init__(self) -> None:
         self.policy: Policy = self.settings.policy()
@@ -68,6 +75,8 @@ class App:
         self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
         self._gateways: dict[HostLmsCode, Gateway] = {}
+        self._absences = AbsenceWatch()
+        self._rounds = Rounds()
 
     # --- schema --------------------------------------------------------------
 
@@ -101,6 +110,13 @@ class App:
             self._gateways[code] = self._gateway(code)
         return Reader(self._gateways[code])
 
+    def urgent_reader(self, code: HostLmsCode) -> AlmaReader:
+        """The same for what somebody waits for: it goes before polls and below the reserve."""
+        from reconciler.alma.reader import Reader
+
+        self.reader(code)
+        return Reader(self._gateways[code].for_effects())
+
     def writer(self, code: HostLmsCode) -> AlmaWriter:
         """What acts on one Alma. For a library that only observes there is none.
 
@@ -112,14 +128,14 @@ class App:
             raise SettingsError(f"host_lms.{code} is in mode observe: it is not acted on")
         if code not in self._gateways:
             self._gateways[code] = self._gateway(code)
-        return Writer(self._gateways[code])
+        return Writer(self._gateways[code].for_effects())
 
     async def submit(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take new requests: each is checked at its libraries, then stored with its intents."""
         self.check_keys()
         report = IntakeReport()
         submissions = Submissions(
-            readers=self.reader,
+            readers=self.urgent_reader,
             policy=self.policy,
             configs=self.configs,
             recorder=self.recorder,
@@ -160,7 +176,6 @@ class App:
     def _gateway(self, code: HostLmsCode) -> Gateway:
         from reconciler.alma.connections import Connections, Timeouts
         from reconciler.alma.gateway import ROOT, Gateway
-        from reconciler.alma.limiter import Limiter
 
         host = self.settings.alma_hosts()[code]
         http = self.settings.http
@@ -175,8 +190,32 @@ class App:
             transport=self.transports.get(code),
             tls=self._tls if host.base_url.startswith("https") else None,
         )
-        limiter = Limiter(host.calls_per_second, self.clock)
-        return Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        key = self._key(code, host)
+        return Gateway(connections, key, valve=self.gates[code], clock=self.clock)
+
+    @cached_property
+    def quotas(self) -> SqlQuotas:
+        return SqlQuotas(self.database)
+
+    @cached_property
+    def gates(self) -> Valves:
+        """What each call has to pass. Where nothing may be kept, its rate is halved: other
+        processes do not know of it."""
+        from reconciler.alma.valve import Valve
+        from reconciler.alma.valves import Valves
+
+        shared = StoredQuota(self.quotas, self.storage) if self.keeps_quota else None
+        return Valves(
+            {
+                code: Valve(
+                    host.terms(code),
+                    host.calls_per_second if shared else host.calls_per_second / 2,
+                    self.clock,
+                    shared,
+                )
+                for code, host in self.settings.alma_hosts().items()
+            }
+        )
 
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:
@@ -287,10 +326,16 @@ class App:
             store=self.store,
             clock=self.clock,
             policy=self.policy,
+            gates=self.gates,
+            absences=self._absences,
         )
 
-    async def cycle(self, options: CycleOptions) -> CycleReport:
-        """One cycle over the selection, notifications included."""
+    async def cycle(self, options: CycleOptions, patience: timedelta | None = None) -> CycleReport:
+        """One cycle over the selection, notifications included.
+
+        With `patience` it does not wait longer for any tenant; one that is slow goes on by itself
+        and is left out of the next cycles until it is done.
+        """
         cycle = Cycle(
             reconciler=self.reconciler,
             store=self.store,
@@ -300,17 +345,30 @@ class App:
             lease=self.settings.polling.lease,
             tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
             is_dead=is_dead,
+            gates=self.gates,
+            quotas=self.quotas,
+            rounds=self._rounds,
         )
-        report = await cycle.run(options, new_id())
+        report = await cycle.run(options, new_id(), patience)
         await self.dispatcher.run(DELIVER_WITHIN)
         return report
+
+    @property
+    def busy(self) -> frozenset[HostLmsCode]:
+        """Tenants that are still at work from an earlier cycle."""
+        return self._rounds.busy
 
     async def __aenter__(self) -> App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
-        self.close()
+        try:
+            await self._rounds.stop()
+            await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+            if "gates" in self.__dict__:
+                await self.gates.aclose()
+        finally:
+            self.close()
 
     def close(self) -> None:
         if "storage" in self.__dict__:

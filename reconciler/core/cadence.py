@@ -44,7 +44,6 @@ Pace = tuple[tuple[timedelta, float], ...]
 _STEADY: Pace = ((0 * DAY, 1.0),)
 _WORK: Pace = ((0 * DAY, 1.0), (1 * DAY, 4.0))
 _JOURNEY: Pace = ((0 * DAY, 4.0), (18 * HOUR, 1.0), (7 * DAY, 2.0), (21 * DAY, 6.0))
-_WAY_HOME: Pace = ((0 * DAY, 4.0), (30 * HOUR, 1.0), (7 * DAY, 2.0), (21 * DAY, 6.0))
 _WAIT: Pace = ((0 * DAY, 1.0), (10 * DAY, 2.0), (28 * DAY, 6.0))
 
 PACE: dict[DcbStatus, Pace] = {
@@ -57,14 +56,13 @@ PACE: dict[DcbStatus, Pace] = {
     DcbStatus.RECEIVED_AT_PICKUP: _WAIT,
     DcbStatus.READY_FOR_PICKUP: _WAIT,
     DcbStatus.LOANED: _STEADY,
-    DcbStatus.RETURN_TRANSIT: _WAY_HOME,
+    DcbStatus.RETURN_TRANSIT: _JOURNEY,
     DcbStatus.COMPLETED: _WORK,
     DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: _WORK,
     DcbStatus.AWAITING_RETURN_TO_SUPPLIER: _WAIT,
     DcbStatus.CANCELLED: _WORK,
 }
-"""By how long the status has lasted. A book that left today arrives tomorrow at the earliest;
-one that was given back has to be sorted first."""
+"""By how long the status has lasted. A book that left today arrives tomorrow at the earliest."""
 
 AROUND_DUE: Pace = (
     (-3650 * DAY, 2.0),

@@ -158,7 +158,7 @@ def make_due(app: App) -> None:
     with app.database.write() as connection:
         connection.exec_driver_sql(
             "UPDATE transactions SET next_poll_at = '2000-01-01 00:00:00+00:00'"
-            " WHERE id LIKE 'lend-%'"
+            " WHERE starts_with(id, 'lend-')"
             if not app.database.is_sqlite
             else "UPDATE transactions SET next_poll_at = '2000-01-01 00:00:00'"
             " WHERE id GLOB 'lend-*'"
