@@ -5,48 +5,65 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from reconciler import logs
 from reconciler.clock import SystemClock, new_id
-from reconciler.core.model import HostLmsCode, Policy
+from reconciler.core.model import HostLmsCode, Intent, Policy
+from reconciler.core.outbox import MessageState
 from reconciler.engine.absences import AbsenceWatch
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.hands import Hands
 from reconciler.engine.pausing import Pausing
+from reconciler.engine.progress import Progress
 from reconciler.engine.quota import StoredQuota
-from reconciler.engine.reconcile import Reconciler
+from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.reporting import Reporting
-from reconciler.engine.rounds import Rounds
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.engine.submit import Known, Submissions
 from reconciler.engine.telling import Dispatcher, Herald
-from reconciler.errors import SchemaError, SettingsError
-from reconciler.ports import AlmaReader, AlmaWriter, Clock, Owner, Sink
+from reconciler.engine.tenure import Process, Tenure
+from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
+from reconciler.ports import (
+    AlmaReader,
+    AlmaSurveyor,
+    AlmaWriter,
+    CallMade,
+    Census,
+    Clock,
+    InstitutionTally,
+    Owner,
+    Sink,
+)
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import AlmaSettings, Settings
 from reconciler.settings import LogSink as LogSettings
 from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
+from reconciler.store.census import census
 from reconciler.store.database import Database
+from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.pauses import SqlPauses
 from reconciler.store.quotas import SqlQuotas
 from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
+from reconciler.systemd import watchdog_seconds
 
 if TYPE_CHECKING:
     import httpx
 
     from reconciler.alma.gateway import Gateway, Tally
     from reconciler.alma.valves import Valves
+    from reconciler.metrics import Metrics
 
 
 DELIVER_WITHIN = timedelta(seconds=60)
@@ -62,6 +79,8 @@ class App:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     """Instead of a network, per host LMS (tests, simulations)."""
+    metered: bool = False
+    """Whether what happens is counted; `metrics` has the numbers."""
     keeps_quota: bool = True
     """False where nothing may be written, not even how many calls were made."""
 
@@ -74,9 +93,10 @@ class App:
         self.too_long = self.settings.too_long()
         self.desk = Desk(self.store, self.policy, self.clock, self.recorder, new_id, self.too_long)
         self.owner: Owner = this_process()
+        self.has_schema = False
+        """Whether a schema was found or made by this process: it is never made twice."""
         self._gateways: dict[HostLmsCode, Gateway] = {}
         self._absences = AbsenceWatch()
-        self._rounds = Rounds()
 
     # --- schema --------------------------------------------------------------
 
@@ -92,12 +112,14 @@ class App:
         """
         if migrate.is_empty(self.database):
             migrate.migrate(self.database, self.clock.now())
+            self.has_schema = True
             return True
         missing = migrate.check(self.database)
         if missing:
             raise SchemaError(
                 f"the database is {missing} migration(s) behind; run: reconciler migrate"
             )
+        self.has_schema = True
         return False
 
     # --- libraries -----------------------------------------------------------
@@ -150,6 +172,28 @@ class App:
                 self.desk.take(result, report)
         return report
 
+    def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
+        """How one Alma is set up. Raises SettingsError when its key cannot be found."""
+        from reconciler.alma.surveyor import Surveyor
+
+        if code not in self._gateways:
+            self._gateways[code] = self._gateway(code)
+        return Surveyor(self._gateways[code])
+
+    def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Every secret of the settings by its key there, and a use of it.
+
+        The use raises SettingsError, beginning with that key, where the secret cannot be had.
+        """
+        for code, host in self.settings.alma_hosts().items():
+            yield f"host_lms.{code}.api_key", partial(self._key, code, host)
+            if host.webhook_secret is not None:
+                hook = partial(host.webhook_secret.resolve, self.environ)
+                yield f"host_lms.{code}.webhook_secret", hook
+        for each in self.settings.notify:
+            if not isinstance(each, LogSettings):
+                yield f"notify: secret of {each.url}", partial(self._webhook, each)
+
     def check_keys(self) -> None:
         """Raises SettingsError when the key of an Alma cannot be found."""
         for code, host in self.settings.alma_hosts().items():
@@ -191,7 +235,9 @@ class App:
             tls=self._tls if host.base_url.startswith("https") else None,
         )
         key = self._key(code, host)
-        return Gateway(connections, key, valve=self.gates[code], clock=self.clock)
+        gateway = Gateway(connections, key, valve=self.gates[code], clock=self.clock)
+        gateway.on_end = partial(self._called, code)
+        return gateway
 
     @cached_property
     def quotas(self) -> SqlQuotas:
@@ -217,6 +263,27 @@ class App:
             }
         )
 
+    # --- what came to an end: it is progress, and it is counted ---------------
+
+    def _called(self, code: HostLmsCode, call: CallMade) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.called(code, call)
+
+    def _delivered(self, sink: str, state: MessageState) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.delivery(sink, state)
+
+    def _stepped(self, intent: Intent) -> None:
+        if self.metered:
+            self.metrics.effect(intent)
+
+    def _reconciled(self, outcome: Outcome, seconds: float) -> None:
+        self.progress.advance()
+        if self.metered:
+            self.metrics.reconciled(outcome, seconds)
+
     def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
         try:
             key = host.api_key.resolve(self.environ)
@@ -229,6 +296,29 @@ class App:
     def _tls(self) -> ssl.SSLContext:
         """One for all tenants: loading the certificates takes 20 ms."""
         return ssl.create_default_context()
+
+    # --- seeing --------------------------------------------------------------
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from reconciler.metrics import Metrics
+
+        return Metrics(self.policy)
+
+    @property
+    def institution_tallies(self) -> dict[HostLmsCode, InstitutionTally]:
+        """What each Alma that was called said of itself."""
+        hosts = self.settings.alma_hosts()
+        return {
+            code: InstitutionTally(
+                hosts[code].daily_reserve, tally.remaining_today, tally.clock_ahead
+            )
+            for code, tally in self.tallies.items()
+        }
+
+    async def census(self) -> Census:
+        """What stands in the database, counted. Raises StoreUnavailable."""
+        return await self.storage.run(census, self.database, self.clock.now())
 
     # --- the engine ----------------------------------------------------------
 
@@ -272,7 +362,7 @@ class App:
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock)
+        return Dispatcher(self.sinks, self.outbox, self.storage, self.clock, self._delivered)
 
     @cached_property
     def hands(self) -> Hands:
@@ -284,6 +374,7 @@ class App:
             clock=self.clock,
             policy=self.policy,
             patience=self.settings.polling.lease,
+            is_dead=is_dead,
         )
 
     @cached_property
@@ -313,6 +404,7 @@ class App:
             new_id=new_id,
             lease=self.settings.polling.lease + 2 * longest_write,
             longest_write=longest_write,
+            on_end=self._stepped,
         )
 
     @cached_property
@@ -330,45 +422,122 @@ class App:
             absences=self._absences,
         )
 
-    async def cycle(self, options: CycleOptions, patience: timedelta | None = None) -> CycleReport:
-        """One cycle over the selection, notifications included.
+    @property
+    def tenants(self) -> tuple[HostLmsCode, ...]:
+        return tuple(HostLmsCode(code) for code in self.settings.host_lms)
 
-        With `patience` it does not wait longer for any tenant; one that is slow goes on by itself
-        and is left out of the next cycles until it is done.
-        """
-        cycle = Cycle(
+    @cached_property
+    def tenure(self) -> Tenure:
+        process = Process(self.owner, is_dead)
+        lease = self.settings.polling.lease
+        return Tenure(SqlLeases(self.database), self.storage, self.clock, process, lease)
+
+    @cached_property
+    def progress(self) -> Progress:
+        silence = watchdog_seconds(self.environ) or self.settings.longest_silence.total_seconds()
+        return Progress(self.clock, silence)
+
+    @cached_property
+    def work_cycle(self) -> Cycle:
+        return Cycle(
             reconciler=self.reconciler,
             store=self.store,
             storage=self.storage,
             clock=self.clock,
             owner=self.owner,
             lease=self.settings.polling.lease,
-            tenants=tuple(HostLmsCode(code) for code in self.settings.host_lms),
+            tenants=self.tenants,
             is_dead=is_dead,
+            on_end=self._reconciled,
             gates=self.gates,
             quotas=self.quotas,
-            rounds=self._rounds,
         )
-        report = await cycle.run(options, new_id(), patience)
-        await self.dispatcher.run(DELIVER_WITHIN)
+
+    async def cycle(self, options: CycleOptions) -> CycleReport:
+        """One cycle over the selection, notifications included.
+
+        It takes the leases that are free for as long as it lasts; what others look after is left
+        to them and named in the report. A lease that is lost meanwhile stops every write under it.
+        """
+        others = await self.tenure.take_free(options.tenants or self.tenants)
+        held = self.tenure.held
+        if not held:
+            return CycleReport(new_id(), held_elsewhere=tuple(others))
+        try:
+            report = await self.work_cycle.run(replace(options, tenants=held), new_id())
+            await self.dispatcher.run(DELIVER_WITHIN)
+        finally:
+            with suppress(StoreUnavailable):  # what cannot be given back ends by itself
+                await self.tenure.release(held)
+        report.held_here, report.held_elsewhere = held, tuple(others)
         return report
 
+    # --- the daemon ----------------------------------------------------------
+
+    async def work(
+        self, tenant: HostLmsCode, may_go_on: Callable[[HostLmsCode], bool]
+    ) -> CycleReport:
+        """Everything that is due at one library whose lease is held."""
+        return await self.work_cycle.run(CycleOptions(False, (tenant,), (), may_go_on), new_id())
+
+    async def deliver(self) -> None:
+        """What is due to be told; a tick's time at most, the rest is due in the next one."""
+        await self.dispatcher.run(self.settings.polling.tick)
+
     @property
-    def busy(self) -> frozenset[HostLmsCode]:
-        """Tenants that are still at work from an earlier cycle."""
-        return self._rounds.busy
+    def tick(self) -> float:
+        """Seconds between two looks for what is due."""
+        return self.settings.polling.tick.total_seconds()
+
+    async def pull_in(self, now: datetime, longest: timedelta) -> None:
+        """No next look lies further ahead than `longest` (a clock was set back)."""
+        await self.storage.run(self.store.pull_in, now + longest)
+
+    async def check_storage(self) -> None:
+        """Raises StoreUnavailable, and SchemaError when the schema is not ours."""
+        await self.storage.run(self._check_storage)
+
+    def _check_storage(self) -> None:
+        self.database.verify()
+        if self.has_schema and migrate.is_empty(self.database):
+            raise SchemaError("the database is empty, and it was not: bring its backup back")
+        self.prepare_schema()
+
+    def reloaded(self, settings: Settings) -> App:
+        """An App of new settings over the same database, leases and progress.
+
+        Raises SettingsError when something changed that only a restart can change.
+        """
+        for section in ("database", "web"):
+            if getattr(settings, section) != getattr(self.settings, section):
+                raise SettingsError(f"{section}: a change here needs a restart")
+        new = App(settings, self.clock, self.environ, self.transports, self.metered)
+        new.database.dispose()
+        new.database, new.store, new.owner = self.database, self.store, self.owner
+        new.has_schema = self.has_schema
+        new.desk = replace(new.desk, store=self.store)
+        vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
+        if self.metered:
+            vars(new).update(metrics=self.metrics)
+        new.check_keys()
+        _ = new.sinks  # their secrets are found now or refused now
+        self.tenure.lease = settings.polling.lease
+        if self.metered:
+            self.metrics.policy = new.policy
+        return new
+
+    async def aclose(self) -> None:
+        """Close the connections to the libraries; calls under way are waited for."""
+        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+        if "gates" in vars(self):
+            await self.gates.aclose()
 
     async def __aenter__(self) -> App:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        try:
-            await self._rounds.stop()
-            await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
-            if "gates" in self.__dict__:
-                await self.gates.aclose()
-        finally:
-            self.close()
+        await self.aclose()
+        self.close()
 
     def close(self) -> None:
         if "storage" in self.__dict__:

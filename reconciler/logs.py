@@ -22,23 +22,31 @@ if TYPE_CHECKING:
 BOUND = frozenset(
     {
         "attempts",
+        "check",
         "code",
         "count",
         "cycle",
         "detail",
         "effect",
+        "failed_reads",
+        "faults",
         "host_lms",
+        "parked",
         "path",
         "reason",
+        "reconciled",
         "role",
         "rule",
         "seconds",
         "source",
+        "standing",
         "target",
         "tenant",
         "transaction",
         "transactions",
+        "transitions",
         "version",
+        "was",
     }
 )
 """The names that may be bound to a message (operators.md §4.4 has those of the metrics)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from reconciler.core.figures import EndedPause, Parking, Standing, Tracked
@@ -36,7 +37,8 @@ from reconciler.core.model import (
 from reconciler.core.outbox import Delivery, Message, MessageState
 from reconciler.core.placing import Placing
 from reconciler.core.standing import TenantStanding
-from reconciler.core.status import DcbStatus, IntentState
+from reconciler.core.status import DcbStatus, EffectKind, IntentState
+from reconciler.errors import FailureKind
 
 
 class Clock(Protocol):
@@ -186,6 +188,107 @@ class AlmaWriter(AlmaReader, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CallMade:
+    """One call to Alma that was answered or given up. `endpoint` holds no id. Seconds."""
+
+    endpoint: str
+    failure: FailureKind | None
+    waited: float
+    """For its turn under the limit."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstitutionTally:
+    """What one Alma said of itself; None where it has not."""
+
+    daily_reserve: int
+    remaining_today: int | None
+    clock_ahead: float | None
+
+
+class KeyArea(StrEnum):
+    """The areas of an API key that this service needs (alma-api.md §1.1)."""
+
+    USERS = "Users"
+    BIBS = "Bibs"
+    CONFIGURATION = "Configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySight:
+    code: LibraryCode
+    is_resource_sharing: bool | None
+    """None where Alma does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstitutionSight:
+    """Whose Alma a key opens; `environment` is Alma's own word (PRODUCTION, SANDBOX)."""
+
+    code: str | None
+    name: str | None
+    environment: str | None
+
+
+class AlmaSurveyor(Protocol):
+    """How one Alma is set up, for `doctor`: GETs only. Every method raises `AlmaFailure`."""
+
+    @property
+    def remaining_today(self) -> int | None:
+        """Calls left for the whole institution, as Alma last said; None if it never did."""
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which Alma's clock is ahead of ours; None if no answer told its time."""
+
+    async def probe(self, area: KeyArea) -> None:
+        """Whether the key may read an area: it may if this returns."""
+
+    async def institution(self) -> InstitutionSight: ...
+
+    async def libraries(self) -> tuple[LibrarySight, ...]: ...
+
+    async def locations(self, library: str) -> tuple[str, ...]: ...
+
+    async def desks(self, library: str) -> tuple[str, ...]: ...
+
+    async def codes(self, table: str) -> Mapping[str, bool]:
+        """The codes of a code table, and whether each is enabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSight:
+    """What `doctor` sees of our database; nothing of it is made by looking."""
+
+    shown: str
+    """The URL without its password."""
+    problem: str | None = None
+    """Why it cannot be reached or read."""
+    is_new: bool = False
+    missing_migrations: int = 0
+    schema_problem: str | None = None
+    folder: str | None = None
+    """Of an SQLite file."""
+    filesystem: str | None = None
+    """The kind of the folder's file system; None where that cannot be told."""
+    open_to_others: tuple[str, ...] = ()
+    """The files of an SQLite database that anybody on this machine may read."""
+    written: Mapping[HostLmsCode, frozenset[EffectKind]] | None = None
+    """The kinds of effects that were sent and done, by library; None when not readable."""
+    pickups: Mapping[HostLmsCode, frozenset[LibraryCode]] | None = None
+    """Where the lends that are not sent yet are to be collected; None when not readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSight:
+    """A secret of the settings: its key there, and why it cannot be used."""
+
+    key: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
     """Who holds claims: unique to one process; `claimed_until` bounds what its death costs."""
 
@@ -196,12 +299,64 @@ class Owner:
 class Claim:
     """A transaction that this process alone may settle, until its lease ends.
 
-    `fence` was raised by the claim: whoever claims it later makes this one worthless.
+    `fence` was raised by the claim: whoever claims it later makes this one worthless. So does a
+    new `term` of the lease on its library.
     """
 
     transaction: Transaction
     fence: int
     owner: Owner
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who looks after a library: `owner`, or nobody. `term` is raised by every taking, `beat` by
+    whatever happens to the lease; `renewed_at` (wall) is for people."""
+
+    tenant: HostLmsCode
+    owner: Owner | None
+    term: int
+    beat: int
+    renewed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A daemon that takes its share of the libraries, or would."""
+
+    owner: Owner
+    beat: int
+
+
+class Leases(Protocol):
+    """The leases on libraries. Synchronous, as `Store`; raises StoreUnavailable."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines can work on this database at once."""
+
+    def all(self, tenants: Sequence[HostLmsCode], now: datetime) -> list[Lease]:
+        """The leases on these libraries; one that was never taken is there, and free."""
+
+    def take(self, seen: Sequence[Lease], owner: Owner, now: datetime) -> list[Lease]:
+        """Take those that still are as they were seen, and free what their last owners had
+        claimed; the ones taken."""
+
+    def renew(self, owner: Owner, now: datetime) -> list[Lease]:
+        """Renew every lease of an owner; those that are still its own."""
+
+    def release(self, owner: Owner, tenants: Sequence[HostLmsCode], now: datetime) -> None:
+        """Give leases up, with every claim that their owner still has there."""
+
+    def attend(self, owner: Owner, now: datetime) -> None:
+        """Say that this daemon is here."""
+
+    def present(self) -> list[Presence]:
+        """The daemons that have said so, and not yet goodbye."""
+
+    def leave(self, owner: Owner) -> None:
+        """Forget a daemon: it said goodbye, or it is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +517,47 @@ class Filter:
     live: bool = False
     """Only what is not over yet."""
     late: LateSince | None = None
+    limit: int | None = None
+    """At most so many, after the first `offset`."""
+    offset: int = 0
+
+
+class TransactionHealth(StrEnum):
+    """How a live transaction is, apart from its status; the first word that fits."""
+
+    PAUSED = "paused"
+    PARKED = "parked"
+    FAILING = "failing"
+    """Its last look could not read everything."""
+    HEALTHY = "healthy"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCount:
+    tenant: HostLmsCode
+    status: DcbStatus
+    health: TransactionHealth
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many wait, and since when the first of them."""
+
+    count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What stands in the database at one moment, counted."""
+
+    standing: tuple[HealthCount, ...]
+    """Live transactions."""
+    due: Mapping[HostLmsCode, Waiting]
+    ambiguous: Mapping[tuple[HostLmsCode, EffectKind], int]
+    outbox: Mapping[str, Waiting]
+    """Pending messages, by sink."""
 
 
 class Pauses(Protocol):
@@ -418,16 +614,24 @@ class Store(Protocol):
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
-        """Claim up to `limit` unclaimed transactions, oldest due first."""
+        """Claim up to `limit` unclaimed transactions of libraries that `owner` has the lease of,
+        oldest due first."""
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
+
+    @property
+    def stale_writes(self) -> int:
+        """How many settlements were refused so far because the lease had gone to another."""
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
 
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
+
+    def pull_in(self, latest: datetime) -> int:
+        """Bring next looks that lie after `latest` forward to it; how many there were."""
 
     def tenants(self) -> list[HostLmsCode]:
         """Every library that a transaction is still polled for; as quick as they are few."""
@@ -439,6 +643,9 @@ class Store(Protocol):
         """Raises UnknownTransaction."""
 
     def find(self, filter: Filter) -> list[Transaction]: ...
+
+    def count(self, filter: Filter) -> int:
+        """How many there are, whatever the filter's limit."""
 
     def history(self, id: TransactionId) -> list[HistoryEntry]: ...
 

@@ -22,6 +22,13 @@ def this_process() -> Owner:
     return Owner(_SEPARATOR.join((_machine(), str(pid), _started(pid), new_id()[:8])))
 
 
+def shown(owner: Owner) -> str:
+    """An owner in words: the machine and the number of the process."""
+    machine, _, rest = owner.name.partition(_SEPARATOR)
+    pid = rest.partition(_SEPARATOR)[0]
+    return f"{machine.partition('/')[0]}, process {pid}" if pid else owner.name
+
+
 def is_dead(owner: Owner) -> bool:
     """True only if the owner ran on this very machine and is certainly gone."""
     parts = owner.name.split(_SEPARATOR)

@@ -31,6 +31,8 @@ from reconciler.core.standing import Terms
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 
+SPARE = timedelta(seconds=30)
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -323,6 +325,12 @@ class Settings(_Section):
     def library_configs(self) -> dict[HostLmsCode, LibraryConfig]:
         """How each Alma is set up for consortial lending."""
         return {code: host.config() for code, host in self.alma_hosts().items()}
+
+    @property
+    def longest_silence(self) -> timedelta:
+        """How long a part of the daemon may finish nothing: longer than any call may take."""
+        longest_call = 2 * max(self.http.read_timeout, self.http.write_read_timeout)
+        return max(timedelta(minutes=2), longest_call + SPARE, 3 * self.polling.tick)
 
     def too_long(self) -> dict[DcbStatus, timedelta]:
         """How long a transaction may stand in each live status."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ from reconciler.alma.failures import of_answer, unreadable
 from reconciler.alma.valve import Valve
 from reconciler.core.standing import Purpose
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
-from reconciler.ports import Clock
+from reconciler.ports import CallMade, Clock
 
 ROOT = "/almaws/v1"
 JSON = "application/json"
@@ -39,6 +39,14 @@ _ALMA_SPOKE = frozenset(
     }
 )
 """These failures show that the institution can be reached."""
+
+_WORDS = frozenset(
+    """
+    bibs circ-desks code-tables conf general holdings items libraries loans locations operation
+    request-options requests test users
+    """.split()  # noqa: SIM905 - as a list it would fill a page
+)
+"""The segments of the API's own paths; any other segment is an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,14 @@ class Call:
         told: Iterable[str] = ()
         if self.content is not None and self.content_type == JSON:
             told = _strings(json.loads(self.content))
-        return (*self.segments, *self.query.values(), *told)
+        ids = (segment for segment in self.segments if segment not in _WORDS)
+        return (*ids, *self.query.values(), *told)
+
+    @property
+    def endpoint(self) -> str:
+        """Method and path with a placeholder for each id, for metrics and reports."""
+        path = (each if each in _WORDS else "{id}" for each in self.segments if each)
+        return f"{self.method} {'/'.join(path)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,10 @@ class Tally:
     calls: int = 0
     answered: int = 0
     failures: Counter[FailureKind] = field(default_factory=Counter)
+    remaining_today: int | None = None
+    """Calls left for the whole institution, as Alma last said (`X-Exl-Api-Remaining`)."""
+    clock_ahead: float | None = None
+    """Seconds by which Alma's clock was ahead of ours at its last answer (`Date`)."""
 
 
 class Gateway:
@@ -103,6 +122,8 @@ class Gateway:
         self, connections: Connections, api_key: str, *, valve: Valve, clock: Clock
     ) -> None:
         self.tally = Tally()
+        self.on_end: Callable[[CallMade], None] = _nobody_asked
+        """Told of every call that was answered or given up."""
         self._connections = connections
         self._valve = valve
         self._clock = clock
@@ -145,18 +166,26 @@ class Gateway:
         await self._connections.aclose()
 
     async def _attempt(self, call: Call) -> Answer:
+        asked_at = self._clock.monotonic()
         purpose = self._reads_for if call.method == "GET" else Purpose.EFFECT_WRITE
         permit = await self._valve.enter(purpose)
+        sent_at = self._clock.monotonic()
+        failed: FailureKind | None = None
         raw: Raw | None = None
         try:
             raw = await self._send(call)
             self._note_quota(raw)
+            self._note_time(raw)
             answer = self._understood(call, raw)
         except AlmaFailure as failure:
-            self.tally.failures[failure.kind] += 1
-            self.tally.answered += failure.kind in _ALMA_SPOKE
+            failed = failure.kind
+            self.tally.failures[failed] += 1
+            self.tally.answered += failed in _ALMA_SPOKE
             self._valve.failed(permit, failure, call.target, self._told_pause(raw))
             raise
+        finally:
+            seconds = self._clock.monotonic() - sent_at
+            self.on_end(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
         self.tally.answered += 1
         self._valve.answered(permit)
         return answer
@@ -183,6 +212,7 @@ class Gateway:
         """What Alma says is left; anything but a plain number says nothing."""
         remaining = raw.headers.get("X-Exl-Api-Remaining", "")
         if remaining.isascii() and remaining.isdigit() and len(remaining) < 12:
+            self.tally.remaining_today = int(remaining)
             self._valve.told_remaining(int(remaining))
 
     def _told_pause(self, raw: Raw | None) -> timedelta | None:
@@ -195,6 +225,19 @@ class Gateway:
         except ValueError:
             return None
         return at - self._clock.now() if at.tzinfo else None
+
+    def _note_time(self, raw: Raw) -> None:
+        """The header has whole seconds: on average half a second has passed since its own."""
+        try:
+            told = parsedate_to_datetime(raw.headers.get("Date", ""))
+        except ValueError:
+            return
+        if told.tzinfo is not None:
+            self.tally.clock_ahead = (told - self._clock.now()).total_seconds() + 0.5
+
+
+def _nobody_asked(_: CallMade) -> None:
+    """Nobody wants to know of calls that have ended."""
 
 
 def _strings(tree: Any) -> Iterator[str]:

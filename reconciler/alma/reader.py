@@ -117,8 +117,13 @@ class Reader:
 
     async def has_location(self, library: str, location: str) -> bool:
         """Whether this library has this location (alma-api.md §7)."""
+        return location in await self.locations(library)
+
+    async def locations(self, library: str) -> tuple[str, ...]:
+        """The codes of a library's locations (alma-api.md §7)."""
         tree = await self._gateway.read(get("conf", "libraries", library, "locations"))
-        return any(text(row, "code") == location for row in children(tree, "location"))
+        rows = children(tree, "location")
+        return tuple(code for row in rows if (code := text(row, "code")) is not None)
 
     async def aclose(self) -> None:
         await self._gateway.aclose()

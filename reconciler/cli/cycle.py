@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
 
 from reconciler.app import App
 from reconciler.cli.exits import Exit, of_calls
 from reconciler.cli.output import Format, put, put_json, put_rows, say
 from reconciler.cli.shell import tell_pauses
+from reconciler.cli.signals import Interruption
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.status import TenantState
 from reconciler.engine.cycle import CycleOptions, CycleReport
@@ -15,7 +19,8 @@ from reconciler.engine.plan import Prospect, prospects
 from reconciler.engine.quota_views import standing_view
 from reconciler.engine.reconcile import OutcomeKind
 from reconciler.engine.views import Json
-from reconciler.ports import Selection
+from reconciler.ports import Lease, Selection
+from reconciler.processes import shown
 
 PLAN_COLUMNS = ("id", "from", "to", "rule", "inferred", "because", "effects")
 
@@ -45,20 +50,28 @@ class OnceOptions:
         )
 
 
-async def once(app: App, options: OnceOptions) -> Exit:
-    """One cycle over the selection, printed."""
+async def once(app: App, options: OnceOptions) -> int:
+    """One cycle over the selection, printed; libraries that others look after are left to them."""
     if options.dry_run:
         return await dry_run(app, options)
-    async with app:
+    interruption = Interruption()
+    interruption.listen(lambda: None)
+    async with app, _kept(app):
         app.check_keys()
         app.check_tenants()
         tell_pauses(app)
-        report = await app.cycle(options.cycle)
+        going_on = replace(options.cycle, may_go_on=lambda _: interruption.number is None)
+        report = await app.cycle(going_on)
         document = _report(app, report)
     if options.output is Format.JSON:
         put_json(document)
     else:
         _tell(document)
+    _tell_of_others(report)
+    if interruption.number is not None:
+        return interruption.exit_code
+    if report.held_elsewhere and not report.held_here:
+        return Exit.HELD_ELSEWHERE
     effects = app.runner.tally
     troubled = bool(
         document["errors"]
@@ -78,6 +91,26 @@ def _nothing_could_be_asked(app: App, report: CycleReport) -> bool:
     down = [each for each in report.resting.values() if each.state is TenantState.OUTAGE]
     called = any(tally.calls for tally in app.tallies.values())
     return bool(down) and len(down) == len(app.settings.alma_hosts()) and not called
+
+
+@asynccontextmanager
+async def _kept(app: App) -> AsyncIterator[None]:
+    """Renew the leases for as long as this lasts."""
+    keeping = asyncio.create_task(app.tenure.keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+def _tell_of_others(report: CycleReport) -> None:
+    for lease in report.held_elsewhere:
+        say(f"{lease.tenant}: looked after by {_owner(lease)}; nothing was done for it here")
+
+
+def _owner(lease: Lease) -> str:
+    return shown(lease.owner) if lease.owner else "another process"
 
 
 async def dry_run(app: App, options: OnceOptions) -> Exit:
@@ -143,6 +176,9 @@ def _report(app: App, report: CycleReport) -> Json:
         "notifications": asdict(app.dispatcher.tally),
         "resting": [standing_view(code, each) for code, each in report.resting.items()],
         "alma_calls": {str(code): tally.calls for code, tally in app.tallies.items()},
+        "left_to_others": [
+            {"host_lms": lease.tenant, "owner": _owner(lease)} for lease in report.held_elsewhere
+        ],
     }
 
 

@@ -28,7 +28,9 @@ from reconciler.cli.shell import (
     check_tenant,
     connected,
     opened,
+    settings_of,
 )
+from reconciler.cli.units import Unit
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable, UnknownTransaction
 
 cli = typer.Typer(
@@ -112,16 +114,41 @@ def run_command(
     dry_run: DryRunOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Reconcile: one cycle with --once."""
+    """Reconcile until SIGTERM or SIGINT; with --once for one cycle."""
     from reconciler.cli.cycle import OnceOptions
     from reconciler.cli.cycle import once as run_once
 
     if not once:
-        raise typer.BadParameter("--once is missing: the daemon is not part of this version yet")
+        if everything or tenant or ids or dry_run:
+            raise typer.BadParameter("--all, --tenant, --id and --dry-run go with --once")
+        raise typer.Exit(_daemon(context))
     options = OnceOptions(everything, dry_run, tenant, tuple(ids or ()), output)
     with opened(context) as app:
         check_tenant(app, tenant)
         raise typer.Exit(asyncio.run(run_once(app, options)))
+
+
+def _daemon(context: typer.Context) -> int:
+    from reconciler.cli.daemon import serve
+
+    with connected(context) as app:
+        return serve(app, lambda: settings_of(context))
+
+
+@cli.command("systemd-unit")
+def systemd_unit(
+    context: typer.Context,
+    unit: Annotated[Unit | None, typer.Argument(help="One of them; all without.")] = None,
+) -> None:
+    """Print the systemd units of the daemon and of --once with its timer."""
+    from reconciler.cli.units import FILES, units
+    from reconciler.settings_file import find_file
+
+    made = units(settings_of(context), find_file(context.obj.settings))
+    for each in [unit] if unit else list(Unit):
+        put(f"# /etc/systemd/system/{FILES[each]}\n{made[each]}".rstrip())
+        if each is not Unit.TIMER and unit is None:
+            put("")
 
 
 @cli.command()
@@ -159,6 +186,17 @@ def migrate(context: typer.Context) -> None:
     for each in applied:
         say(f"applied {each.version:04} {each.name}")
     say("the schema is up to date")
+
+
+@cli.command()
+def doctor(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
+    """Check settings, keys, clock, database and every code of the settings. Reads only."""
+    from reconciler.cli.doctor import doctor as examine
+    from reconciler.settings_file import find_file
+
+    with connected(context) as app:
+        source = str(find_file(context.obj.settings))
+        raise typer.Exit(asyncio.run(examine(app, source, output)))
 
 
 @cli.command()

@@ -51,13 +51,16 @@ def _tell(target: Target, paused: Paused) -> None:
 
     held = paused.pause
     if paused.is_new:
-        say(f"paused: {_named(target)}; nothing is read or done until it is resumed")
+        say(
+            f"paused: {_named(target)}; nothing is read or done until: "
+            f"reconciler resume {_option(target)} --reason TEXT"
+        )
     else:
         since = f"since {instant(held.since)} by {held.actor}: {held.reason}"
         say(f"{_named(target)}: paused already, {since}")
     if paused.in_flight:
         say(
-            f"{paused.in_flight} calls that had gone out before are still without an answer; "
+            f"calls that had gone out before and are still without an answer: {paused.in_flight}; "
             "no other will go out"
         )
         raise typer.Exit(Exit.PARTLY)
@@ -118,3 +121,9 @@ def _named(target: Target) -> str:
     if target.id is not None:
         return str(target.id)
     return "everything" if target.tenant is None else f"all of {target.tenant}"
+
+
+def _option(target: Target) -> str:
+    if target.id is not None:
+        return f"--id {target.id}"
+    return "--all" if target.tenant is None else f"--tenant {target.tenant}"

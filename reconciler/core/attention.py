@@ -53,24 +53,19 @@ class Attention:
         return f"{self.reason}:{words or self.detail}"
 
 
-def find_attention(view: View, status: DcbStatus) -> Attention | None:
-    """The first thing that needs a person at this status, most telling first.
-
-    A suspicion is given only where nothing is certain.
-    """
+def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
+    """What needs a person at this status: what is certain before suspicions, most telling first."""
     if status in TERMINAL or status in ENDED:
-        return None
+        return ()
     unplaceable = _unplaceable(view, status)
     if unplaceable is not None:
-        return unplaceable
+        return (unplaceable,)
     moved = _moved_to_another_copy(view)
-    if moved is not None:
-        return moved
+    first = () if moved is None else (moved,)
     sides = [side for role in Role if (side := view.side(role)) is not None]
     checks = (*CHECKS, *CHECKS_WHILE_AWAY) if status in BOOK_AWAY else CHECKS
     all_found = [found for check in checks for side in sides for found in check(side)]
-    certain = (found for found in all_found if found.look_again_in is None)
-    return next(certain, next(iter(all_found), None))
+    return tuple(sorted((*first, *all_found), key=lambda found: found.look_again_in is not None))
 
 
 _PLACED_NEXT: dict[DcbStatus, tuple[Role, frozenset[Workflow]]] = {

@@ -150,7 +150,7 @@ def _moved(transaction: Transaction, ending: Ending, order: Order) -> Transactio
         status_since=order.at,
         outcome=ending.outcome or transaction.outcome,
         parked=None,
-        acknowledged=None,
+        acknowledged=(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from reconciler.core.attention import Attention, find_attention
+from reconciler.core.attention import Attention, find_attentions
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.effects import handed_over, left_to_clear, overtaken, wanted
 from reconciler.core.evidence import Finding, Verdict
@@ -53,9 +53,9 @@ def decide(
     measures: tuple[Measure, ...] = ()
     if not transaction.paused:
         after, measures = take_measures(after, view, asked)
-    attention = find_attention(view, status)
-    suspicion = attention.look_again_in if attention is not None else None
-    after, newly_parked = _attended(after, None if suspicion else attention, now)
+    attentions = find_attentions(view, status)
+    suspicion = attentions[0].look_again_in if attentions else None
+    after, newly_parked = _attended(_still_acknowledged(after, attentions, failed), attentions, now)
     waits = (*_waits(findings, status), suspicion)
     wait = min((each for each in waits if each is not None), default=None)
     verdicts = _verdicts(findings, steps, status)
@@ -118,13 +118,30 @@ def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transa
     )
 
 
+def _still_acknowledged(
+    after: Transaction, attentions: tuple[Attention, ...], failed: bool
+) -> Transaction:
+    """Forget what a person has dealt with once it is no longer in sight.
+
+    A look in which a read failed does not show that it is gone.
+    """
+    if failed or after.parked or not after.acknowledged:
+        return after
+    in_sight = {attention.key for attention in attentions}
+    return replace(after, acknowledged=tuple(k for k in after.acknowledged if k in in_sight))
+
+
 def _attended(
-    after: Transaction, attention: Attention | None, now: datetime
+    after: Transaction, attentions: tuple[Attention, ...], now: datetime
 ) -> tuple[Transaction, Parked | None]:
-    """Park on a new attention; forget an acknowledged one once it is no longer in sight."""
-    if attention is None:
-        return after if after.parked else replace(after, acknowledged=None), None
-    if after.parked or after.acknowledged == attention.key:
+    """Park on the first certain attention that nobody has dealt with."""
+    certain = (
+        attention
+        for attention in attentions
+        if attention.look_again_in is None and attention.key not in after.acknowledged
+    )
+    attention = next(certain, None)
+    if attention is None or after.parked:
         return after, None
     parked = Parked(attention.reason, attention.detail, now, attention.key)
     return replace(after, parked=parked), parked

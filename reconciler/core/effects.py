@@ -144,6 +144,7 @@ _REMOVALS = frozenset(
     }
 )
 
+_CLEARINGS = frozenset(CLEARED_BY.values())
 _ORDER = {kind: n for n, kind in enumerate(CLEARED_BY)}
 
 
@@ -181,14 +182,24 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
 
     Loans first, then holds, items, holdings, bibs; not twice for one thing, nor where an effect
     that is `planned` or under way sees to it. A book that is away keeps its records, so nothing is
-    cleared before the end.
+    cleared before the end; nor where it is not known yet what else was made: a holding whose item
+    turns up later could never be removed.
     """
     if transaction.status not in ENDED:
         return ()
     seen_to: tuple[Intent | Effect, ...] = (*transaction.intents, *planned)
     under_way = {(each.kind, each.role, each.thing_id) for each in seen_to}
+    unknown = {
+        intent.role
+        for intent in transaction.intents
+        if intent.may_have_happened and intent.kind not in _CLEARINGS
+    }
     things = sorted(
-        (thing for thing in transaction.things if thing.is_ours_to_clear),
+        (
+            thing
+            for thing in transaction.things
+            if thing.is_ours_to_clear and thing.role not in unknown
+        ),
         key=lambda thing: _ORDER[thing.kind],
     )
     removals = (

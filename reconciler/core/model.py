@@ -401,6 +401,8 @@ class Thing:
     holding_id: HoldingId | None = None
     item_pid: ItemPid | None = None
     loan_id: LoanId | None = None
+    created_at: datetime | None = field(default=None, compare=False)
+    """Since when the ledger has it; set by the store."""
 
     @property
     def is_ours_to_clear(self) -> bool:
@@ -467,8 +469,8 @@ class Transaction:
     previous_status: DcbStatus | None = None
     outcome: Outcome | None = None
     parked: Parked | None = None
-    acknowledged: str | None = None
-    """The attention that a person has already dealt with; the same one does not park again."""
+    acknowledged: tuple[str, ...] = ()
+    """Attentions that a person has already dealt with; the same ones do not park again."""
     paused: Pause | None = None
     """Its own pause, or one of a library or of everything that covers it."""
     dispatched_at: datetime | None = None

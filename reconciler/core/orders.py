@@ -78,7 +78,7 @@ def park(transaction: Transaction, order: Order, _policy: Policy) -> Step | Unfi
     if transaction.parked is not None:
         return Unfit(f"parked already: {transaction.parked.reason}")
     parked = Parked(ParkReason.BY_HAND, order.reason or "", order.at)
-    return Step(replace(transaction, parked=parked), "parked", parked=parked)
+    return Step(replace(transaction, parked=parked), "set aside", parked=parked)
 
 
 def over(transaction: Transaction) -> Unfit:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.model import (
@@ -14,13 +15,14 @@ from reconciler.core.model import (
     DeskCode,
     HoldingId,
     HostLmsCode,
+    Intent,
     ItemPid,
     LibraryCode,
     MmsId,
     TransactionId,
     UserId,
 )
-from reconciler.core.status import Role, Workflow
+from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, Role, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,15 @@ class Refusal:
 
     code: str
     sentence: str
+
+
+def is_needed(status: DcbStatus, intents: Iterable[Intent]) -> bool:
+    """Whether placing data, which name a reader, have to be kept.
+
+    Until the book has left; and as long as it is not known what became of an effect, since it is
+    found again by them.
+    """
+    return status in BEFORE_DISPATCH or any(intent.may_have_happened for intent in intents)
 
 
 def choose_workflow(placing: Placing) -> Workflow | Refusal:

@@ -56,7 +56,7 @@ def retry(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
             }
         ),
         parked=None,
-        acknowledged=(parked.key if parked else None) or transaction.acknowledged,
+        acknowledged=_acknowledged(transaction),
         next_poll_at=order.at,
     )
     warnings = (paused(transaction),) if transaction.paused else ()
@@ -65,11 +65,19 @@ def retry(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
     )
 
 
+def _acknowledged(transaction: Transaction) -> tuple[str, ...]:
+    """What parked it is dealt with, beside what already was."""
+    parked = transaction.parked
+    if parked is None or parked.key is None:
+        return transaction.acknowledged
+    return (*(each for each in transaction.acknowledged if each != parked.key), parked.key)
+
+
 def _told(was_parked: bool, changed: tuple[Intent, ...], anew: tuple[Effect, ...]) -> str:
     again = sum(intent.state is not IntentState.WITHDRAWN for intent in changed)
     parts = ["not parked any more"] if was_parked else []
-    parts += [f"{again} effects tried again"] if again else []
-    parts += [f"{len(anew)} effects asked for anew"] if anew else []
+    parts += [f"effects tried again: {again}"] if again else []
+    parts += [f"effects asked for anew: {len(anew)}"] if anew else []
     return ", ".join(parts)
 
 

@@ -147,6 +147,19 @@ class EffectKind(StrEnum):
     NOTIFY = "notify"
 
 
+class CheckState(StrEnum):
+    """What `doctor` says of each thing that it looks at."""
+
+    PRESENT = "PRESENT"
+    """Looked, and it is as it must be."""
+    MISSING = "MISSING"
+    """Looked, and it is not."""
+    NOT_SET = "NOT SET"
+    """The settings name nothing."""
+    UNKNOWN = "UNKNOWN"
+    """It could not be looked at: neither present nor missing."""
+
+
 class ThingKind(StrEnum):
     """What a lend creates in an Alma; the ledger has a row for each."""
 

@@ -15,9 +15,8 @@ from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.standing import TenantStanding
 from reconciler.core.status import TenantState
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
-from reconciler.engine.rounds import Rounds
 from reconciler.engine.storage import Storage
-from reconciler.ports import Claim, Clock, Gates, Owner, Quotas, Selection, Store
+from reconciler.ports import Claim, Clock, Gates, Lease, Owner, Quotas, Selection, Store
 
 AT_ONCE_PER_TENANT = 16
 """Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""
@@ -35,6 +34,10 @@ LOOKS_PER_CYCLE = 20
 """A transaction that is due again at once is looked at again, but not for ever."""
 
 
+def _always(_: HostLmsCode) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class CycleOptions:
     """What a cycle takes: what is due, or every live transaction; narrowed by tenant and id."""
@@ -42,22 +45,38 @@ class CycleOptions:
     everything: bool = False
     tenants: tuple[HostLmsCode, ...] = ()
     ids: tuple[TransactionId, ...] = ()
+    may_go_on: Callable[[HostLmsCode], bool] = _always
+    """Asked before every claim and every look: False ends the work for a library after the looks
+    that are under way."""
 
 
 @dataclass(slots=True)
 class CycleReport:
     cycle_id: str
     outcomes: list[Outcome] = field(default_factory=list)
+    held_here: tuple[HostLmsCode, ...] = ()
+    held_elsewhere: tuple[Lease, ...] = ()
+    """Libraries that another process looks after: nothing was done for them."""
     resting: dict[HostLmsCode, TenantStanding] = field(default_factory=dict)
     """Libraries that were not polled, or not to the end, and how they stand."""
-    busy: frozenset[HostLmsCode] = frozenset()
-    """Tenants that are still at work: nobody waited for them."""
 
     @property
     def reconciled(self) -> int:
         """How many transactions were looked at and recorded."""
         settled = (OutcomeKind.DONE, OutcomeKind.PARK)
         return len({each.transaction.id for each in self.outcomes if each.kind in settled})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the cycle's log line tells."""
+        written = [each for each in self.outcomes if each.kind is not OutcomeKind.OVERTAKEN]
+        return {
+            "reconciled": self.reconciled,
+            "transitions": sum(len(each.decision.hops) for each in written if each.decision),
+            "parked": sum(each.newly_parked is not None for each in written),
+            "failed_reads": sum(len(each.failures) for each in written),
+            "faults": sum(each.kind is OutcomeKind.RETRY for each in written),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +89,30 @@ class Cycle:
     lease: timedelta
     tenants: tuple[HostLmsCode, ...]
     is_dead: Callable[[Owner], bool]
+    on_end: Callable[[Outcome, float], None]
+    """Told what became of each transaction that was worked at, and how many seconds that took."""
     gates: Gates
     quotas: Quotas
-    rounds: Rounds
 
-    async def run(
-        self, options: CycleOptions, cycle_id: str, patience: timedelta | None = None
-    ) -> CycleReport:
+    async def run(self, options: CycleOptions, cycle_id: str) -> CycleReport:
         """Reconcile the selection; a library's trouble is in the report.
 
         Raises StoreUnavailable when the database fails; what was settled before stays settled.
         """
         report = CycleReport(cycle_id)
+        began_at = self.clock.monotonic()
         with logger.contextualize(cycle=cycle_id):
             freed = await self.storage.run(self.store.rescue, self.is_dead)
             if freed:
                 logger.bind(transactions=freed).warning("claims of a dead process freed")
             self.gates.adopt(await self.storage.run(self.quotas.standings))
-            report.busy = await self.rounds.run(
-                {
-                    tenant: partial(self._tenant, tenant, options, report)
-                    for tenant in options.tenants or self.tenants
-                },
-                patience,
-            )
+            tenants = options.tenants or self.tenants
+            await _all(self._tenant(tenant, options, report) for tenant in tenants)
+            seconds = round(self.clock.monotonic() - began_at, 1)
+            told = logger.bind(**report.counts, seconds=seconds)
+            if len(tenants) == 1:
+                told = told.bind(tenant=tenants[0])
+            told.log("INFO" if report.outcomes else "DEBUG", "cycle finished")
         return report
 
     async def _tenant(
@@ -103,55 +122,47 @@ class Cycle:
         asked_for = options.everything or bool(options.ids)
         if asked_for:
             self.gates.probe_now(tenant)
-            feed = _Feed(self._named(tenant, options), lambda: self.rounds.is_stopping)
-            await self._work_off(feed, report, everything=True)
-            await self._give_back(feed)
+            named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant))
+            await self._work_off(named, report, everything=True)
         looks: Counter[TransactionId] = Counter()
-        found = 1
-        while (
-            found and not self.rounds.is_stopping
-        ):  # what was done for a transaction may have made it due again
-            feed = _Feed(self._due(tenant, options, looks), partial(self._rests, tenant))
-            found = await self._work_off(feed, report, everything=False)
-            await self._give_back(feed)
+        again = True
+        while again:  # what was done for a transaction may have made it due again
+            due = _Feed(self._due(tenant, options, looks), partial(self._goes_on, tenant, options))
+            again = bool(await self._work_off(due, report, everything=False))
         standing = self.gates.standing(tenant)
-        is_pause = standing.state is TenantState.THROTTLED and not self._rests(tenant)
+        is_pause = standing.state is TenantState.THROTTLED and self._goes_on(tenant, options)
         if not (standing.is_open or is_pause):
             report.resting[tenant] = standing
 
     async def _work_off(self, feed: _Feed, report: CycleReport, *, everything: bool) -> int:
-        """Reconcile all of these; how many there were."""
+        """Reconcile all of these; how many there were. What was claimed in vain is given back."""
         before = len(report.outcomes)
-        long_looks: set[asyncio.Task[None]] = set()
+        under_way: set[asyncio.Task[None]] = set()
 
         async def look(claim: Claim) -> None:
+            began_at = self.clock.monotonic()
             outcome = await self.reconciler.reconcile_one(claim, everything=everything)
             report.outcomes.append(outcome)
+            self.on_end(outcome, self.clock.monotonic() - began_at)
 
         async def worker() -> None:
             while (claim := await feed.next()) is not None:
                 task = asyncio.create_task(look(claim))
+                under_way.add(task)
                 await asyncio.wait({task}, timeout=LONG_LOOK)
-                if not task.done() and len(long_looks) < MOST_LONG_LOOKS:
-                    long_looks.add(task)
-                else:
+                if task.done() or len(under_way) > AT_ONCE_PER_TENANT + MOST_LONG_LOOKS:
                     await task
+                    under_way.discard(task)
 
-        await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
-        await _all(long_looks)
+        try:
+            await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+            await _all(under_way)
+        finally:
+            for task in under_way:
+                task.cancel()
+        if left := feed.left():
+            await self.storage.run(self.store.release, left)
         return len(report.outcomes) - before
-
-    async def _give_back(self, feed: _Feed) -> None:
-        """What was claimed and is not begun any more is anybody's again."""
-        if feed.left:
-            await self.storage.run(self.store.release, feed.left)
-
-    def _rests(self, tenant: HostLmsCode) -> bool:
-        """Whether to stop handing out polls. A short supply of calls still serves effects."""
-        if self.rounds.is_stopping:
-            return True
-        standing = self.gates.standing(tenant)
-        return standing.state is not TenantState.SHORT and standing.rests(self.clock.now())
 
     async def _due(
         self, tenant: HostLmsCode, options: CycleOptions, looks: Counter[TransactionId]
@@ -175,9 +186,16 @@ class Cycle:
             some = tuple(ids[start : start + CLAIM_AT_ONCE])
             yield await self._claim(Selection(tenant, some, due_only=False))
 
-    async def _claim_due(self, tenant: HostLmsCode, options: CycleOptions) -> list[Claim]:
-        """A handful of what is due; one, where it is a probe; effects only, where calls are short.
+    def _goes_on(self, tenant: HostLmsCode, options: CycleOptions) -> bool:
+        """Whether polls are still handed out. A short supply of calls serves effects on."""
+        standing = self.gates.standing(tenant)
+        rests = standing.state is not TenantState.SHORT and standing.rests(self.clock.now())
+        return options.may_go_on(tenant) and not rests
 
+    async def _claim_due(self, tenant: HostLmsCode, options: CycleOptions) -> list[Claim]:
+        """A handful of what is due; effects only, where calls are short.
+
+        One, due or not, where it is a probe: nothing may be due for long, and all waits for it.
         Nothing while the library rests: what is due stays due, the oldest first.
         """
         standing = self.gates.standing(tenant)
@@ -185,8 +203,8 @@ class Cycle:
         effects_only = standing.state is TenantState.SHORT and rests
         if rests and not effects_only:
             return []
-        selection = Selection(tenant, options.ids or None, with_effects_only=effects_only)
         is_probe = not (standing.is_open or rests)
+        selection = Selection(tenant, options.ids or None, not is_probe, effects_only)
         return await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
 
     async def _claim(self, selection: Selection, limit: int = CLAIM_AT_ONCE) -> list[Claim]:
@@ -199,31 +217,26 @@ class Cycle:
 class _Feed:
     """Hands out claims one by one; fetches the next handful when the last one is given out.
 
-    `left` are claims that were not handed out before it was told to stop.
+    It dries up as soon as `may_go_on` says no; `left` are the claims that nobody took then.
     """
 
-    def __init__(
-        self, more: AsyncIterator[list[Claim]], stops: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, more: AsyncIterator[list[Claim]], may_go_on: Callable[[], bool]) -> None:
         self._more = more
-        self._stops = stops
+        self._may_go_on = may_go_on
         self._ready: deque[Claim] = deque()
         self._turn = asyncio.Lock()
 
-    @property
-    def left(self) -> tuple[Claim, ...]:
-        return tuple(self._ready)
-
     async def next(self) -> Claim | None:
         async with self._turn:
-            if self._stops():
-                return None
-            while not self._ready:
+            while self._may_go_on() and not self._ready:
                 claims = await anext(self._more, None)
                 if claims is None:
                     return None
                 self._ready.extend(claims)
-            return self._ready.popleft()
+            return self._ready.popleft() if self._may_go_on() else None
+
+    def left(self) -> list[Claim]:
+        return list(self._ready)
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

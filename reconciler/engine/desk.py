@@ -154,6 +154,10 @@ class Desk:
         found = self.store.find(replace(filter, late=late))
         return [each for each in found if is_late(each, self.too_long, now)]
 
+    def page(self, filter: Filter) -> Json:
+        """Some of what `list` shows, and how much there is."""
+        return {"transactions": self.list(filter), "total": self.store.count(filter)}
+
     def list(self, filter: Filter, *, stuck: bool = False) -> list[Json]:
         return [row_view(each) for each in self.matching(filter, stuck=stuck)]
 

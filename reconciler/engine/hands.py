@@ -7,7 +7,7 @@ has changed since a person looked is said, not acted on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from reconciler.engine.settling import Recorder
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
 from reconciler.errors import StoreUnavailable, UnknownTransaction
-from reconciler.ports import Clock, Intervention, Store
+from reconciler.ports import Clock, Intervention, Owner, Store
 
 JUDGES: dict[Command, Judge] = {
     Command.POLL: poll,
@@ -77,6 +77,7 @@ class Hands:
     policy: Policy
     patience: timedelta
     """How long a command waits for a process that is at work on its transaction."""
+    is_dead: Callable[[Owner], bool]
 
     def preview(self, order: Order, transactions: Iterable[Transaction]) -> Preview:
         """Which of these the command fits, and why it does not fit the others."""
@@ -124,7 +125,8 @@ class Hands:
                 why = f"a process has been at work on it for {self.patience}; try again"
                 report.failed.append(NotDone(id, why))
                 return
-            await self.clock.sleep(LOOK_AGAIN)
+            if not await self.storage.run(self.store.rescue, self.is_dead):
+                await self.clock.sleep(LOOK_AGAIN)
 
     def _intervention(self, order: Order, before: Transaction, step: Step) -> Intervention:
         history = tuple(_history(order, step))

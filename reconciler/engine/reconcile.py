@@ -98,7 +98,7 @@ class Reconciler:
             except StoreUnavailable:
                 raise
             except SettingsError as error:
-                logger.bind(problem=str(error)).error("not looked at")
+                logger.bind(reason=str(error)).error("not looked at")
                 return await self._retry_later(claim, str(error))
             except Exception as error:  # noqa: BLE001 - the edge of one transaction
                 logger.exception("reconcile failed")

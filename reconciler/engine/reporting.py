@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.advice import advice
-from reconciler.core.lateness import due_date, limit
+from reconciler.core.lateness import WHEN_LATE, due_date, limit
 from reconciler.core.model import Transaction
 from reconciler.core.status import IntentState
 from reconciler.engine.desk import Desk
@@ -128,5 +128,11 @@ class Reporting:
             "supplier": transaction.supplier.host_lms,
             "borrower": borrower.host_lms if borrower else None,
             "pickup": pickup.host_lms if pickup else None,
-            "staff": advice(transaction, now),
+            "staff": self._staff(transaction, now),
         }
+
+    def _staff(self, transaction: Transaction, now: datetime) -> str:
+        """What parks or pauses it comes first: until that is seen to nothing else helps."""
+        if transaction.parked or transaction.paused:
+            return advice(transaction, now)
+        return WHEN_LATE[transaction.status]

@@ -107,6 +107,8 @@ class Dispatcher:
     outbox: Outbox
     storage: Storage
     clock: Clock
+    on_end: Callable[[str, MessageState], None]
+    """Told of each try: the sink, and the state that it left the message in."""
     tally: DeliveryTally = field(default_factory=DeliveryTally)
 
     async def run(self, within: timedelta) -> None:
@@ -151,6 +153,7 @@ class Dispatcher:
         else:
             self.tally.failed += 1
         await self.storage.run(self.outbox.record_messages, [after])
+        self.on_end(message.sink, after.state)
 
     def _after(self, message: Message, delivery: Delivery) -> Message:
         now = self.clock.now()

@@ -7,6 +7,8 @@ transaction that reads and then writes fails at once when another process wrote 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,18 @@ from reconciler.errors import SettingsError, StoreUnavailable
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 4
 
+_SESSION = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "10s"}
+"""PostgreSQL: a process that stands still in a transaction must not keep its locks, or nobody could
+take over from it; and nobody waits for a lock without an end."""
+
+_NOTICE_A_DEAD_SERVER = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq: a server that went away without a word is given up after half a minute."""
+
 
 class Database:
     """A database by its URL. `write()` and `read()` are transactions: rolled back on an error."""
@@ -29,6 +43,7 @@ class Database:
         self.url = _supported(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        self._identity: int | None = None
 
     @property
     def shown(self) -> str:
@@ -36,12 +51,34 @@ class Database:
         return self.url.render_as_string(hide_password=True)
 
     @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database that has one."""
+        return _file(self.url)
+
+    @property
     def is_missing_file(self) -> bool:
         """Whether this is an SQLite file that does not exist (connecting would make it)."""
-        name = self.url.database
-        if not self.is_sqlite or not name or name == ":memory:":
-            return False
-        return not Path(name).exists()
+        return self.file is not None and not self.file.exists()
+
+    def verify(self) -> None:
+        """What an open connection would not notice: its file was removed, replaced, or protected.
+
+        Raises StoreUnavailable. A replaced file is connected to anew.
+        """
+        path = self.file
+        if path is None:
+            return
+        try:
+            identity = path.stat().st_ino
+        except OSError as error:
+            self.dispose()
+            raise StoreUnavailable(f"{path}: {error.strerror}") from None
+        for needed in (path, path.parent):
+            if not os.access(needed, os.W_OK):
+                raise StoreUnavailable(f"{needed}: it cannot be written to (read-only)")
+        if self._identity not in (None, identity):
+            self.dispose()
+        self._identity = identity
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -49,16 +86,23 @@ class Database:
 
         Raises StoreUnavailable when the database cannot be reached, is locked, full or read-only.
         """
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; on SQLite it does not take the writer's lock."""
+        self._refuse_a_new_file()
         with _plain_errors(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(reads_only=True)
             yield connection
+
+    def _refuse_a_new_file(self) -> None:
+        """Connecting would make a new, empty file in the place of one that was there."""
+        if self._identity is not None and self.is_missing_file:
+            raise StoreUnavailable(f"{self.url.database}: the file is gone")
 
     def dispose(self) -> None:
         self._engine.dispose()
@@ -77,8 +121,23 @@ def _supported(url: str) -> URL:
     return parsed
 
 
+def _file(url: URL) -> Path | None:
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return None
+    return Path(name)
+
+
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "do_connect")
+    def _make_private(_dialect: Any, _record: Any, _args: Any, _parameters: Any) -> None:
+        """A new file holds readers' ids: its owner's only, and SQLite's files beside it alike."""
+        file = _file(url)
+        if file is not None:
+            with contextlib.suppress(OSError):  # it is there, or connecting says why it cannot be
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi: Any, _record: Any) -> None:
@@ -100,14 +159,22 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **_NOTICE_A_DEAD_SERVER},
     )
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi: Any, _record: Any) -> None:
+        for setting, value in _SESSION.items():
+            dbapi.execute(f"SET {setting} = '{value}'")
+        dbapi.commit()
+
+    return engine
 
 
 @contextmanager

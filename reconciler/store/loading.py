@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Table, select
 
 from reconciler.core.model import Pause, Transaction, TransactionId
-from reconciler.core.status import BEFORE_DISPATCH, IntentState
+from reconciler.core.placing import is_needed as placing_is_needed
+from reconciler.core.status import DcbStatus, IntentState
 from reconciler.errors import UnknownTransaction
 from reconciler.store import rows
 from reconciler.store.tables import INTENTS, LEGS, PAUSES, PLACINGS, THINGS, TRANSACTIONS
@@ -18,7 +19,6 @@ from reconciler.store.tables import INTENTS, LEGS, PAUSES, PLACINGS, THINGS, TRA
 IDS_PER_STATEMENT = 400
 
 _OVER = (str(IntentState.DONE), str(IntentState.WITHDRAWN))
-_PLACED_FROM = frozenset(str(status) for status in BEFORE_DISPATCH)
 
 
 _STANDING = select(PAUSES).where(PAUSES.c.ended_at.is_(None)).order_by(PAUSES.c.since)
@@ -73,7 +73,11 @@ def _parts(
     for row in _rows_of(connection, INTENTS, ids, open_intents):
         part = parts[row["transaction_id"]]
         part.intents = (*part.intents, rows.intent(row))
-    placing = [row["id"] for row in chosen if row["status"] in _PLACED_FROM]
+    placing = [
+        row["id"]
+        for row in chosen
+        if placing_is_needed(DcbStatus(row["status"]), parts[row["id"]].intents)
+    ]
     known = select(PLACINGS.c.transaction_id).where(PLACINGS.c.transaction_id.in_(placing))
     for id in connection.execute(known).scalars() if placing else ():
         parts[id].has_placing_data = True

@@ -90,7 +90,7 @@ def transaction_values(transaction: Transaction) -> Values:
         "parked_detail": parked.detail if parked else None,
         "parked_since": parked.since if parked else None,
         "parked_key": parked.key if parked else None,
-        "acknowledged": transaction.acknowledged,
+        "acknowledged": [*transaction.acknowledged],
         "sights": sights_values(transaction),
     }
 
@@ -128,7 +128,7 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
         previous_status=DcbStatus(row["previous_status"]) if row["previous_status"] else None,
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         parked=parked,
-        acknowledged=row["acknowledged"],
+        acknowledged=tuple(row["acknowledged"]),
         paused=paused,
         dispatched_at=row["dispatched_at"],
         next_poll_at=row["next_poll_at"],
@@ -381,6 +381,7 @@ def thing(row: RowMapping) -> Thing:
         state=ThingState(row["state"]),
         owned=row["owned"],
         trusted=row["trusted"],
+        created_at=row["created_at"],
         **{name: row[name] for name in _THING_IDS},
     )
 

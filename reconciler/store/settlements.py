@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -27,13 +28,15 @@ from sqlalchemy import (
 
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
 from reconciler.core.outbox import MessageState
-from reconciler.core.status import BEFORE_DISPATCH, ThingState
+from reconciler.core.placing import is_needed as placing_is_needed
+from reconciler.core.status import ThingState
 from reconciler.ports import Intervention, Notice, Settlement, Written
 from reconciler.store import rows
 from reconciler.store.standing import MAY_FIRE
 from reconciler.store.tables import (
     HISTORY,
     INTENTS,
+    LEASES,
     LEGS,
     OUTBOX,
     PLACINGS,
@@ -51,6 +54,11 @@ _GUARDED_UPDATE = (
         _T.id == bindparam("of_id"),
         _T.version == bindparam("of_version"),
         _T.fence == bindparam("of_fence"),
+        exists().where(
+            LEASES.c.tenant == _T.tenant,
+            LEASES.c.owner == bindparam("of_owner"),
+            LEASES.c.term == bindparam("of_term"),
+        ),
         MAY_FIRE,
     )
     .values(
@@ -106,6 +114,17 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[bo
         return [True] * len(settlements)
     together.rollback()
     return [_settle_one(connection, each) for each in settlements]
+
+
+def is_stale(connection: Connection, settlement: Settlement) -> bool:
+    """Whether its process has lost the lease on the library meanwhile."""
+    claim = settlement.claim
+    held = select(LEASES.c.tenant).where(
+        LEASES.c.tenant == claim.transaction.tenant,
+        LEASES.c.owner == claim.owner.name,
+        LEASES.c.term == claim.term,
+    )
+    return connection.execute(held).scalar() is None
 
 
 def intervene(connection: Connection, intervention: Intervention, now: datetime) -> bool:
@@ -187,6 +206,8 @@ def _parameters(settlement: Settlement) -> dict[str, Any]:
         "new_claimed_by": settlement.claim.owner.name if kept else None,
         "new_claimed_until": settlement.keep_until,
         "of_fence": settlement.claim.fence,
+        "of_owner": settlement.claim.owner.name,
+        "of_term": settlement.claim.term,
     }
 
 
@@ -262,10 +283,14 @@ def _write_ledger(connection: Connection, settlement: Written) -> None:
         connection.execute(delete(PLACINGS).where(PLACINGS.c.transaction_id == id))
 
 
-def _is_placed(settlement: Written) -> bool:
-    """Whether this settlement ends the time in which the reader's data are needed."""
-    before, after = settlement.before.status, settlement.after.status
-    return before in BEFORE_DISPATCH and after not in BEFORE_DISPATCH
+def _is_placed(written: Written) -> bool:
+    """Whether this ends the time in which the reader's data are needed."""
+    before, after = written.before, written.after
+    if not placing_is_needed(before.status, before.intents):
+        return False
+    changed = {intent.id: intent for intent in written.changed}
+    intents = [changed.get(intent.id, intent) for intent in before.intents]
+    return not placing_is_needed(after.status, intents)
 
 
 def _first_rows(connection: Connection, settlements: Sequence[Written]) -> dict[str, int]:

@@ -7,11 +7,11 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
@@ -32,30 +32,40 @@ from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import load, load_one
 from reconciler.store.standing import IS_COVERED
-from reconciler.store.tables import HISTORY, INTENTS, LEGS, PLACINGS, TRANSACTIONS
+from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
 _T = TRANSACTIONS.c
 _LIVE = tuple(str(status) for status in LIVE)
+
+_LOST_MEANWHILE = -1
+"""No lease ever has this term: what is settled under it is refused."""
 
 
 class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._stale_writes = 0
+
+    @property
+    def stale_writes(self) -> int:
+        return self._stale_writes
 
     # --- claims --------------------------------------------------------------
 
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
-        """Claim up to `limit` unclaimed transactions, oldest due first.
+        """Claim up to `limit` unclaimed transactions of libraries that `owner` has the lease of,
+        oldest due first.
 
         One statement: the rows are picked in a CTE (materialised and SKIP LOCKED on PostgreSQL,
         so that two claimers neither wait for each other nor share a row).
         """
+        mine = LEASES.c.owner == owner.name
         free = or_(_T.claimed_until.is_(None), _T.claimed_until <= now)
         picked = (
             _selected(select(_T.id), selection, now)
-            .where(free)
+            .where(free, _T.tenant.in_(select(LEASES.c.tenant).where(mine)))
             .order_by(_T.next_poll_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -71,8 +81,13 @@ class SqlStore:
         with self._database.write() as connection:
             fences = {row.id: row.fence for row in connection.execute(taken)}
             found = load(connection, fences)
+            chosen = select(LEASES.c.tenant, LEASES.c.term).where(mine)
+            terms = {row.tenant: row.term for row in connection.execute(chosen)} if found else {}
         oldest_first = sorted(found, key=lambda each: each.next_poll_at or now)
-        return [Claim(each, fences[each.id], owner) for each in oldest_first]
+        return [
+            Claim(each, fences[each.id], owner, terms.get(each.tenant, _LOST_MEANWHILE))
+            for each in oldest_first
+        ]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
@@ -100,12 +115,22 @@ class SqlStore:
         with self._database.write() as connection:
             return connection.execute(freed).rowcount
 
+    def pull_in(self, latest: datetime) -> int:
+        """Bring next looks that lie after `latest` forward to it; how many there were."""
+        late = update(TRANSACTIONS).where(_T.next_poll_at > latest).values(next_poll_at=latest)
+        with self._database.write() as connection:
+            return connection.execute(late).rowcount
+
     # --- settlements ---------------------------------------------------------
 
     def settle(self, batch: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
         with self._database.write() as connection:
-            return settlements.settle(connection, batch)
+            written = settlements.settle(connection, batch)
+            refused = [each for each, ok in zip(batch, written, strict=True) if not ok]
+            stale = sum(settlements.is_stale(connection, each) for each in refused)
+        self._stale_writes += stale
+        return written
 
     # --- reading -------------------------------------------------------------
 
@@ -138,19 +163,21 @@ class SqlStore:
 
     def find(self, filter: Filter) -> list[Transaction]:
         """The transactions that `list` shows, longest in their status first."""
-        chosen = select(_T.id).order_by(_T.status_since, _T.id)
-        if filter.status is not None:
-            chosen = chosen.where(_T.status == str(filter.status))
-        if filter.parked:
-            chosen = chosen.where(_T.parked_reason.is_not(None))
-        if filter.live:
-            chosen = chosen.where(_T.status.in_(_LIVE))
-        if filter.tenant is not None:
-            chosen = chosen.where(_involves(filter.tenant))
-        if filter.late is not None:
-            chosen = chosen.where(_may_be_late(filter.late))
+        chosen = (
+            select(_T.id)
+            .where(*_conditions(filter))
+            .order_by(_T.status_since, _T.id)
+            .limit(filter.limit)
+            .offset(filter.offset or None)
+        )
         with self._database.read() as connection:
             return load(connection, _ids(connection, chosen))
+
+    def count(self, filter: Filter) -> int:
+        """How many there are, whatever the filter's limit."""
+        counted = select(func.count()).select_from(TRANSACTIONS).where(*_conditions(filter))
+        with self._database.read() as connection:
+            return connection.execute(counted).scalar_one()
 
     def history(self, id: TransactionId) -> list[HistoryEntry]:
         chosen = select(HISTORY).where(HISTORY.c.transaction_id == id).order_by(HISTORY.c.seq)
@@ -242,6 +269,19 @@ def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) ->
         still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
         query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
     return query
+
+
+def _conditions(filter: Filter) -> Iterator[ColumnElement[bool]]:
+    if filter.status is not None:
+        yield _T.status == str(filter.status)
+    if filter.parked:
+        yield _T.parked_reason.is_not(None)
+    if filter.live:
+        yield _T.status.in_(_LIVE)
+    if filter.tenant is not None:
+        yield _involves(filter.tenant)
+    if filter.late is not None:
+        yield _may_be_late(filter.late)
 
 
 def _involves(tenant: HostLmsCode) -> Any:

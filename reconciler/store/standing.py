@@ -12,7 +12,7 @@ from reconciler.store.tables import LEGS, PAUSES, TRANSACTIONS
 
 _T = TRANSACTIONS.c
 
-_LIBRARIES = select(LEGS.c.host_lms).where(LEGS.c.transaction_id == _T.id)
+_LIBRARIES = select(LEGS.c.host_lms).where(LEGS.c.transaction_id == _T.id).correlate(TRANSACTIONS)
 
 IS_COVERED = or_(
     _T.paused_since.is_not(None),

@@ -61,7 +61,7 @@ class TransactionRow(SQLModel, table=True):
     parked_detail: str | None = None
     parked_since: datetime | None = None
     parked_key: str | None = None
-    acknowledged: str | None = None
+    acknowledged: list[str] = Field(sa_type=JSON)
     paused_since: datetime | None = None
     paused_by: str | None = None
     paused_reason: str | None = None
@@ -70,6 +70,28 @@ class TransactionRow(SQLModel, table=True):
     fence: int = 0
     claimed_by: str | None = None
     claimed_until: datetime | None = None
+
+
+class LeaseRow(SQLModel, table=True):
+    """Which process looks after a library. `term` guards every write for its transactions."""
+
+    __tablename__ = "leases"
+
+    tenant: str = Field(primary_key=True)
+    owner: str | None = None
+    term: int = 0
+    beat: int = 0
+    renewed_at: datetime
+
+
+class DaemonRow(SQLModel, table=True):
+    """A daemon that takes its share of the libraries."""
+
+    __tablename__ = "daemons"
+
+    owner: str = Field(primary_key=True)
+    beat: int = 0
+    renewed_at: datetime
 
 
 class LegRow(SQLModel, table=True):
@@ -288,6 +310,8 @@ def _table(model: type[SQLModel]) -> Table:
 
 
 TRANSACTIONS = _table(TransactionRow)
+LEASES = _table(LeaseRow)
+DAEMONS = _table(DaemonRow)
 LEGS = _table(LegRow)
 HISTORY = _table(HistoryRow)
 INTENTS = _table(IntentRow)

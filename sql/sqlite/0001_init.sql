@@ -22,9 +22,9 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since DATETIME,
-    -- The sight that parked it; a person's retry makes it the acknowledged one.
+    -- The sight that parked it; a person's retry makes it an acknowledged one.
     parked_key VARCHAR,
-    acknowledged VARCHAR,
+    acknowledged JSON NOT NULL,
     paused_since DATETIME,
     paused_by VARCHAR,
     paused_reason VARCHAR,
@@ -68,6 +68,24 @@ CREATE INDEX transactions_due ON transactions (tenant, next_poll_at)
 CREATE INDEX transactions_claimed ON transactions (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX transactions_failing ON transactions (failures) WHERE failures > 0;
 CREATE INDEX transactions_status ON transactions (status, status_since);
+
+-- Which process looks after a library. Every taking raises `term`, which guards all writes for its
+-- transactions; every renewal raises `beat`. Others judge by their own monotonic clock whether it
+-- still moves: `renewed_at` is for people to read.
+CREATE TABLE leases (
+    tenant VARCHAR NOT NULL PRIMARY KEY,
+    owner VARCHAR,
+    term INTEGER NOT NULL DEFAULT 0,
+    beat INTEGER NOT NULL DEFAULT 0,
+    renewed_at DATETIME NOT NULL
+);
+
+-- The daemons that share the libraries, by the same beat; a standby is one that holds none.
+CREATE TABLE daemons (
+    owner VARCHAR NOT NULL PRIMARY KEY,
+    beat INTEGER NOT NULL DEFAULT 0,
+    renewed_at DATETIME NOT NULL
+);
 
 CREATE TABLE legs (
     transaction_id VARCHAR NOT NULL REFERENCES transactions (id),

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.alma.surveyor import PROBES
 from reconciler.core.advice import BELIEFS, TO_DO
 from reconciler.core.cadence import DEFAULT_INTERVALS, PACE, WATCHED
 from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
-from reconciler.core.lateness import DEFAULT_TOO_LONG
+from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
 from reconciler.core.lookahead import FIRST_READS, TELLTALE, THOROUGH_EVERY
 from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
@@ -36,8 +37,14 @@ from reconciler.core.status import (
     next_expected,
 )
 from reconciler.core.transitions import TRANSITIONS, rows_from
+from reconciler.engine.doctor.findings import ADVICE, WHEN_UNREADABLE, Topic
+from reconciler.engine.doctor.institution import READ_TOPICS, WRITES_TO
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.hands import JUDGES
+from reconciler.engine.reconcile import OutcomeKind
+from reconciler.errors import FailureKind
+from reconciler.metrics import METRICS, RESULTS, Name, markdown
+from reconciler.ports import KeyArea
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))
@@ -66,7 +73,15 @@ TRACKED = subprocess.run(
         (CLEARED_BY, set(ThingKind) - {ThingKind.VIRTUAL_PATRON}),
         (VERBS, set(EffectKind) - {EffectKind.NOTIFY}),
         (JOURNEYS, Workflow),
+        (ADVICE, Topic),
+        (WHEN_UNREADABLE, FailureKind),
+        (WRITES_TO, set(EffectKind) - {EffectKind.NOTIFY}),
+        (READ_TOPICS, KeyArea),
+        (PROBES, KeyArea),
+        (METRICS, Name),
+        (RESULTS, OutcomeKind),
         (DEFAULT_TOO_LONG, LIVE),
+        (WHEN_LATE, LIVE),
         (ENDINGS, LIVE),
         (JUDGES, Command),
     ],
@@ -153,6 +168,11 @@ def test_no_file_names_a_package_registry() -> None:
 def test_the_readme_has_the_diagram_of_the_table() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert mermaid() in readme, "the diagram is stale: run python -m reconciler.core.diagram"
+
+
+def test_the_readme_has_the_table_of_the_metrics() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert markdown() in readme, "the table is stale: run python -m reconciler.metrics"
 
 
 def test_every_setting_is_in_the_commented_settings_file() -> None:

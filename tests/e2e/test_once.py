@@ -70,7 +70,7 @@ def test_show_has_the_shape_of_the_contract_for_every_live_status(world: World) 
     assert report["reconciled"] == len(lends)
     assert set(report) == {
         "cycle_id", "reconciled", "transitions", "effects", "parked", "errors", "notifications",
-        "alma_calls", "resting",
+        "alma_calls", "left_to_others", "resting",
     }  # fmt: skip
     for lend in lends.values():
         shown = world.show(lend.id)
@@ -382,7 +382,7 @@ def test_lists_in_every_format(world: World) -> None:
     assert listed["total"] == 2
     assert set(listed["transactions"][0]) == {
         "id", "workflow", "status", "status_since", "next_expected", "next_poll_at", "parked",
-        "supplier", "borrower", "pickup",
+        "paused", "supplier", "borrower", "pickup",
     }  # fmt: skip
     assert len(world.run("list", "-o", "jsonl").out.splitlines()) == 2
     assert world.run("list", "-o", "csv").out.splitlines()[0].startswith("id,workflow,status")

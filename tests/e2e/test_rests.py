@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.status import DcbStatus, TenantState
 from reconciler.engine.cycle import CycleOptions
-from reconciler.engine.rounds import Rounds
 from reconciler.ports import Owner, Selection
 from reconciler.sandbox import Sandbox
 from reconciler.store.database import Database
@@ -177,83 +175,6 @@ async def test_much_that_is_suddenly_not_found_freezes_the_library(
         await tick(stage, 40)
         assert stage.app.gates.standing(UNI_A).is_open
         assert all(stage.app.store.get(TransactionId(id)).failures == 0 for id in ids)
-
-
-async def test_a_slow_tenant_holds_up_no_other() -> None:
-    rounds, looked = Rounds(), []
-    slow = asyncio.Event()
-
-    async def quick(name: str) -> None:
-        looked.append(name)
-
-    async def waits() -> None:
-        await slow.wait()
-        looked.append("slow")
-
-    works: dict[HostLmsCode, Callable[[], Any]] = {
-        UNI_A: waits,
-        UNI_B: lambda: quick("b"),
-        UNI_C: lambda: quick("c"),
-    }
-    patience = timedelta(milliseconds=20)
-    for _ in range(3):
-        assert await rounds.run(works, patience) == {UNI_A}
-    assert looked == ["b", "c"] * 3
-    slow.set()
-    await rounds.stop()
-    assert looked.count("slow") == 1
-    assert rounds.busy == frozenset()
-
-
-async def test_a_library_that_answers_slowly_holds_up_no_other(tmp_path: Path) -> None:
-    async with lab(tmp_path, patience="20s", calls_per_second=1000) as stage:
-        slow = placed(stage, 20, lender="uni-a", borrower="uni-b")
-        quick = placed(stage, 20, lender="uni-c", borrower="uni-b")
-        stage.lender.latency = 1.0
-        for _ in range(2):  # uni-a is not waited for, nor started a second time
-            report = await stage.app.cycle(CycleOptions(), patience=timedelta(seconds=0.5))
-            assert UNI_A in report.busy
-            stage.clock.advance(timedelta(hours=2))
-
-        def looks(ids: list[str]) -> list[int]:
-            return [stage.app.store.get(TransactionId(id)).version for id in ids]
-
-        for _ in range(100):  # on a busy machine the quick ones may still be at work
-            if UNI_C not in stage.app.busy:
-                break
-            await asyncio.sleep(0.1)
-        assert min(looks(quick)) >= 1
-        assert min(looks(slow)) == 0
-        stage.lender.latency = 0.0
-
-
-async def test_what_a_straggler_fails_with_is_raised_by_the_next_round() -> None:
-    rounds, goes_on = Rounds(), asyncio.Event()
-
-    async def fails_late() -> None:
-        await goes_on.wait()
-        raise ValueError("late")
-
-    assert await rounds.run({UNI_A: fails_late}, timedelta(milliseconds=5)) == {UNI_A}
-    goes_on.set()
-    await asyncio.sleep(0.01)
-    with pytest.raises(ValueError, match="late"):
-        await rounds.run({}, None)
-
-
-async def test_who_is_stopped_begins_nothing_more_and_keeps_no_claim(tmp_path: Path) -> None:
-    async with lab(tmp_path, socket=False, calls_per_second=24) as stage:
-        ids = placed(stage, 80, lender="uni-a", borrower="uni-c")
-        cycle = asyncio.create_task(stage.app.cycle(CycleOptions()))
-        while not list(stage.sandbox.calls):  # noqa: ASYNC110 - the sandbox sets no event
-            await asyncio.sleep(0)
-        cycle.cancel()
-        url = stage.app.settings.database.url
-    store = SqlStore(Database(url))
-    looked_at = [store.get(TransactionId(id)).last_poll_at is not None for id in ids]
-    assert 1 <= sum(looked_at) <= 40
-    anybody = store.claim(Selection(UNI_A), Owner("next"), stage.clock.now(), stage.clock.now(), 99)
-    assert len(anybody) == len(ids) - sum(looked_at)
 
 
 def test_people_see_who_rests_and_how_much_is_left(any_world: World) -> None:

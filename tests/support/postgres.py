@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,54 +62,87 @@ def _version(folder: Path) -> int:
     return int(name) if name.isdigit() else 0
 
 
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """A server on a free port of 127.0.0.1; gives the URL of its maintenance database."""
-    bin_folder = binaries()
-    folder = Path(tempfile.mkdtemp(prefix="reconciler-pg-"))
-    user = "nobody" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-        if not _open_to_all(bin_folder):
-            bin_folder = _copied(bin_folder, folder)
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    port = _free_port()
-    data = folder / "data"
-    try:
+class Server:
+    """A server on a free port of 127.0.0.1, to be stopped and started at will."""
+
+    def __init__(self) -> None:
+        self._binaries = binaries()
+        self._folder = Path(tempfile.mkdtemp(prefix="reconciler-pg-"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self._folder, self._user)
+            if not _open_to_all(self._binaries):
+                self._binaries = _copied(self._binaries, self._folder)
+        self._env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        self._port = _free_port()
+        self._data = self._folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        """Of its maintenance database."""
+
+    def make(self) -> None:
         subprocess.run(
-            [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
+            [
+                *(self._binaries / "initdb", "-D", self._data),
+                *("-U", "postgres", "-A", "trust", "-E", "UTF8"),
+            ],
             check=True,
             capture_output=True,
-            cwd=folder,
-            env=env,
-            user=user,
+            cwd=self._folder,
+            env=self._env,
+            user=self._user,
         )
-        process = subprocess.Popen(
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
             [
-                bin_folder / "postgres",
-                *("-D", data, "-p", str(port), "-k", folder),
+                self._binaries / "postgres",
+                *("-D", self._data, "-p", str(self._port), "-k", self._folder),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
                 *("-c", "full_page_writes=off", "-c", "max_connections=60"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
-            env=env,
-            user=user,
+            cwd=self._folder,
+            env=self._env,
+            user=self._user,
         )
+        _wait(self.url, self._process)
+
+    def stop(self) -> None:
+        """At once, whoever is connected (a fast shutdown)."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
         try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _wait(url, process)
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(timeout=10)
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Server]:
+    """A running server of one's own."""
+    made = Server()
+    try:
+        made.make()
+        made.start()
+        yield made
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        made.remove()
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """A running server; gives the URL of its maintenance database."""
+    with stoppable() as made:
+        yield made.url
 
 
 def _free_port() -> int:

@@ -244,12 +244,12 @@ def test_an_acknowledged_attention_parks_again_only_when_it_changes() -> None:
     first = decide(confirmed, missing, NOW, policy())
     assert first.newly_parked is not None
     key = "item_lost:supplier.item=0/MISSING"
-    retried = replace(first.transaction, parked=None, acknowledged=key)
+    retried = replace(first.transaction, parked=None, acknowledged=(key,))
     assert decide(retried, missing, NOW, policy()).newly_parked is None
     lost = look(supplier={"item": item("0/LOST_ILL"), "request": request("IN_PROCESS")})
     assert decide(retried, lost, NOW, policy()).newly_parked is not None
     found = look(supplier={"item": item("1/"), "request": request("IN_PROCESS")})
-    assert decide(retried, found, NOW, policy()).transaction.acknowledged is None
+    assert decide(retried, found, NOW, policy()).transaction.acknowledged == ()
 
 
 @pytest.mark.parametrize(

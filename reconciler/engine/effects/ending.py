@@ -94,6 +94,12 @@ def unreadable(intent: Intent, failure: AlmaFailure, now: datetime) -> Ending:
     return Ending(later, str(failure), failure.code, is_news=False)
 
 
+def not_shown_yet(intent: Intent, until: datetime) -> Ending:
+    """What was made a moment ago is not there: that proves nothing before Alma shows it."""
+    later = replace(intent, next_attempt_at=until, last_error="made just now, not shown yet")
+    return Ending(later, "made just now, not shown yet", is_news=False)
+
+
 def failed(intent: Intent, failure: AlmaFailure, now: datetime, settle: timedelta) -> Ending:
     """The write did not answer as promised: nothing happened, or nobody knows."""
     told = str(failure)

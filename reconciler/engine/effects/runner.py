@@ -74,6 +74,9 @@ class EffectRunner:
     longest_write: timedelta
     """How long a library may still be at work on a call whose caller has died."""
 
+    on_end: Callable[[Intent], None]
+    """Told of each step, as it left its intent."""
+
     tally: EffectTally = field(default_factory=EffectTally)
 
     def has_work(self, transaction: Transaction, now: datetime, *, force: bool = False) -> bool:
@@ -146,6 +149,7 @@ class EffectRunner:
         if claim_after is None:
             return False, None
         self.tally.count(end.intent.state)
+        self.on_end(end.intent)
         recorded = await self._record(claim_after, end)
         return end.intent.state in (IntentState.DONE, IntentState.WITHDRAWN), recorded
 
@@ -156,6 +160,9 @@ class EffectRunner:
             sight = await VERBS[intent.kind].look(work)
         except AlmaFailure as failure:
             return ending.unreadable(intent, failure, now), claim
+        shown_from = self._shown_from(work, sight)
+        if shown_from is not None and shown_from > now:
+            return ending.not_shown_yet(intent, shown_from), claim
         if not isinstance(sight, Missing):
             return self._ended(intent, sight, now), claim
         if work.transaction.status not in STILL_NEEDED[intent.kind]:
@@ -174,6 +181,14 @@ class EffectRunner:
         if marked is None:
             return Ending(sent, ""), None
         return await self._send(replace(work, intent=sent), sight), marked
+
+    def _shown_from(self, work: Work, sight: Sight) -> datetime | None:
+        """From when on it counts that Alma does not show a thing, if that is what was seen."""
+        if not isinstance(sight, Made):
+            return None
+        settle = self.policy.hosts[work.intent.host_lms].settle
+        absent = (each.created_at for each in sight.things if each.state is ThingState.GONE)
+        return max((at + settle for at in absent if at is not None), default=None)
 
     async def _send(self, work: Work, missing: Missing) -> Ending:
         """The write, and what its answer proves."""

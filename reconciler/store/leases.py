@@ -1,0 +1,145 @@
+"""`ports.Leases`: which process looks after which library.
+
+Nothing here compares times: a lease is taken by whoever saw it stand still (engine/tenure.py),
+and only if it still stands as it was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from reconciler.core.model import HostLmsCode
+from reconciler.ports import Lease, Owner, Presence
+from reconciler.store.database import Database
+from reconciler.store.tables import DAEMONS, LEASES, TRANSACTIONS
+
+_L = LEASES.c
+_T = TRANSACTIONS.c
+
+
+class SqlLeases:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def is_shared(self) -> bool:
+        return not self._database.is_sqlite
+
+    def all(self, tenants: Sequence[HostLmsCode], now: datetime) -> list[Lease]:
+        """The leases on these libraries; one that was never taken is there, and free."""
+        found = self._of(tenants)
+        if any(tenant not in found for tenant in tenants):
+            for tenant in tenants:
+                if tenant not in found:
+                    self._make(tenant, now)
+            found = self._of(tenants)
+        return [found[tenant] for tenant in tenants]
+
+    def take(self, seen: Sequence[Lease], owner: Owner, now: datetime) -> list[Lease]:
+        """Take those that still are as they were seen, and free what their last owners had
+        claimed; the ones taken."""
+        taken = []
+        with self._database.write() as connection:
+            for lease in sorted(seen, key=lambda each: each.tenant):  # nobody waits in a circle
+                row = connection.execute(_taken(lease, owner, now)).mappings().one_or_none()
+                if row is not None:
+                    taken.append(_lease(row))
+            if taken:
+                _free_claims(connection, _T.tenant.in_([each.tenant for each in taken]))
+        return taken
+
+    def renew(self, owner: Owner, now: datetime) -> list[Lease]:
+        """Renew every lease of an owner; those that are still its own."""
+        renewed = (
+            update(LEASES)
+            .where(_L.owner == owner.name)
+            .values(beat=_L.beat + 1, renewed_at=now)
+            .returning(*_L)
+        )
+        with self._database.write() as connection:
+            return [_lease(row) for row in connection.execute(renewed).mappings()]
+
+    def release(self, owner: Owner, tenants: Sequence[HostLmsCode], now: datetime) -> None:
+        """Give leases up, with every claim that their owner still has there."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(LEASES)
+                .where(_L.owner == owner.name, _L.tenant.in_(tenants))
+                .values(owner=None, beat=_L.beat + 1, renewed_at=now)
+            )
+            _free_claims(connection, _T.claimed_by == owner.name, _T.tenant.in_(tenants))
+
+    def attend(self, owner: Owner, now: datetime) -> None:
+        """Say that this daemon is here."""
+        again = (
+            update(DAEMONS)
+            .where(DAEMONS.c.owner == owner.name)
+            .values(beat=DAEMONS.c.beat + 1, renewed_at=now)
+        )
+        with self._database.write() as connection:
+            if not connection.execute(again).rowcount:
+                connection.execute(
+                    insert(DAEMONS), {"owner": owner.name, "beat": 0, "renewed_at": now}
+                )
+
+    def present(self) -> list[Presence]:
+        """The daemons that have said so, and not yet goodbye."""
+        chosen = select(DAEMONS).order_by(DAEMONS.c.owner)
+        with self._database.read() as connection:
+            rows = connection.execute(chosen).mappings()
+            return [Presence(Owner(row["owner"]), row["beat"]) for row in rows]
+
+    def leave(self, owner: Owner) -> None:
+        """Forget a daemon: it said goodbye, or it is dead."""
+        with self._database.write() as connection:
+            connection.execute(delete(DAEMONS).where(DAEMONS.c.owner == owner.name))
+
+    def _of(self, tenants: Sequence[HostLmsCode]) -> dict[HostLmsCode, Lease]:
+        chosen = select(LEASES).where(_L.tenant.in_(tenants))
+        with self._database.read() as connection:
+            leases = [_lease(row) for row in connection.execute(chosen).mappings()]
+        return {lease.tenant: lease for lease in leases}
+
+    def _make(self, tenant: HostLmsCode, now: datetime) -> None:
+        try:
+            with self._database.write() as connection:
+                connection.execute(
+                    insert(LEASES), {"tenant": tenant, "term": 0, "beat": 0, "renewed_at": now}
+                )
+        except IntegrityError:
+            return  # another process was quicker
+
+
+def _taken(seen: Lease, owner: Owner, now: datetime) -> Any:
+    return (
+        update(LEASES)
+        .where(_L.tenant == seen.tenant, _L.term == seen.term, _L.beat == seen.beat)
+        .values(owner=owner.name, term=_L.term + 1, beat=_L.beat + 1, renewed_at=now)
+        .returning(*_L)
+    )
+
+
+def _free_claims(connection: Connection, *whose: ColumnElement[bool]) -> None:
+    """Raise the fences too: what their holders still write is refused."""
+    connection.execute(
+        update(TRANSACTIONS)
+        .where(_T.claimed_by.is_not(None), *whose)
+        .values(claimed_by=None, claimed_until=None, fence=_T.fence + 1)
+    )
+
+
+def _lease(row: RowMapping) -> Lease:
+    values: dict[str, Any] = dict(row)
+    owner = values["owner"]
+    return Lease(
+        HostLmsCode(values["tenant"]),
+        None if owner is None else Owner(owner),
+        values["term"],
+        values["beat"],
+        values["renewed_at"],
+    )
