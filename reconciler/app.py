@@ -16,12 +16,14 @@ from reconciler import logs
 from reconciler.clock import SystemClock, new_id
 from reconciler.core.model import HostLmsCode, Intent, Policy
 from reconciler.core.outbox import MessageState
+from reconciler.engine.absences import AbsenceWatch
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.hands import Hands
 from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
+from reconciler.engine.quota import StoredQuota
 from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
@@ -51,6 +53,7 @@ from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.pauses import SqlPauses
+from reconciler.store.quotas import SqlQuotas
 from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
 from reconciler.systemd import watchdog_seconds
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     import httpx
 
     from reconciler.alma.gateway import Gateway, Tally
+    from reconciler.alma.valves import Valves
     from reconciler.metrics import Metrics
 
 
@@ -77,6 +81,8 @@ class App:
     """Instead of a network, per host LMS (tests, simulations)."""
     metered: bool = False
     """Whether what happens is counted; `metrics` has the numbers."""
+    keeps_quota: bool = True
+    """False where nothing may be written, not even how many calls were made."""
 
     def __post_init__(self) -> None:
         self.policy: Policy = self.settings.policy()
@@ -90,6 +96,7 @@ class App:
         self.has_schema = False
         """Whether a schema was found or made by this process: it is never made twice."""
         self._gateways: dict[HostLmsCode, Gateway] = {}
+        self._absences = AbsenceWatch()
 
     # --- schema --------------------------------------------------------------
 
@@ -125,6 +132,13 @@ class App:
             self._gateways[code] = self._gateway(code)
         return Reader(self._gateways[code])
 
+    def urgent_reader(self, code: HostLmsCode) -> AlmaReader:
+        """The same for what somebody waits for: it goes before polls and below the reserve."""
+        from reconciler.alma.reader import Reader
+
+        self.reader(code)
+        return Reader(self._gateways[code].for_effects())
+
     def writer(self, code: HostLmsCode) -> AlmaWriter:
         """What acts on one Alma. For a library that only observes there is none.
 
@@ -136,14 +150,14 @@ class App:
             raise SettingsError(f"host_lms.{code} is in mode observe: it is not acted on")
         if code not in self._gateways:
             self._gateways[code] = self._gateway(code)
-        return Writer(self._gateways[code])
+        return Writer(self._gateways[code].for_effects())
 
     async def submit(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take new requests: each is checked at its libraries, then stored with its intents."""
         self.check_keys()
         report = IntakeReport()
         submissions = Submissions(
-            readers=self.reader,
+            readers=self.urgent_reader,
             policy=self.policy,
             configs=self.configs,
             recorder=self.recorder,
@@ -206,7 +220,6 @@ class App:
     def _gateway(self, code: HostLmsCode) -> Gateway:
         from reconciler.alma.connections import Connections, Timeouts
         from reconciler.alma.gateway import ROOT, Gateway
-        from reconciler.alma.limiter import Limiter
 
         host = self.settings.alma_hosts()[code]
         http = self.settings.http
@@ -221,10 +234,34 @@ class App:
             transport=self.transports.get(code),
             tls=self._tls if host.base_url.startswith("https") else None,
         )
-        limiter = Limiter(host.calls_per_second, self.clock)
-        gateway = Gateway(connections, self._key(code, host), limiter=limiter, clock=self.clock)
+        key = self._key(code, host)
+        gateway = Gateway(connections, key, valve=self.gates[code], clock=self.clock)
         gateway.on_end = partial(self._called, code)
         return gateway
+
+    @cached_property
+    def quotas(self) -> SqlQuotas:
+        return SqlQuotas(self.database)
+
+    @cached_property
+    def gates(self) -> Valves:
+        """What each call has to pass. Where nothing may be kept, its rate is halved: other
+        processes do not know of it."""
+        from reconciler.alma.valve import Valve
+        from reconciler.alma.valves import Valves
+
+        shared = StoredQuota(self.quotas, self.storage) if self.keeps_quota else None
+        return Valves(
+            {
+                code: Valve(
+                    host.terms(code),
+                    host.calls_per_second if shared else host.calls_per_second / 2,
+                    self.clock,
+                    shared,
+                )
+                for code, host in self.settings.alma_hosts().items()
+            }
+        )
 
     # --- what came to an end: it is progress, and it is counted ---------------
 
@@ -381,6 +418,8 @@ class App:
             store=self.store,
             clock=self.clock,
             policy=self.policy,
+            gates=self.gates,
+            absences=self._absences,
         )
 
     @property
@@ -410,6 +449,8 @@ class App:
             tenants=self.tenants,
             is_dead=is_dead,
             on_end=self._reconciled,
+            gates=self.gates,
+            quotas=self.quotas,
         )
 
     async def cycle(self, options: CycleOptions) -> CycleReport:
@@ -488,6 +529,8 @@ class App:
     async def aclose(self) -> None:
         """Close the connections to the libraries; calls under way are waited for."""
         await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
+        if "gates" in vars(self):
+            await self.gates.aclose()
 
     async def __aenter__(self) -> App:
         return self

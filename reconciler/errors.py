@@ -17,12 +17,19 @@ class FailureKind(StrEnum):
     THROTTLED = "too many calls per second"
     QUOTA_EXHAUSTED = "daily quota used up"
     CREDENTIALS = "credentials refused"
+    RESTING = "the library rests"
+    """Not called at all: it is paused, out of quota or out of order (core/standing.py)."""
     REFUSED = "refused"
     """Alma answered with a code of its own: a not-found code or a business rule."""
 
 
 NOTHING_HAPPENED = frozenset(
-    {FailureKind.UNREACHABLE, FailureKind.THROTTLED, FailureKind.QUOTA_EXHAUSTED}
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.THROTTLED,
+        FailureKind.QUOTA_EXHAUSTED,
+        FailureKind.RESTING,
+    }
 )
 """Only these prove that a write was not carried out (workflow.md §4)."""
 
@@ -37,6 +44,18 @@ WORTH_A_RETRY = frozenset(
     }
 )
 """A read that failed so may be repeated at once; the others would fail alike."""
+
+SPEAKS_OF_AN_OUTAGE = frozenset(
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.TIMEOUT,
+        FailureKind.CONNECTION_LOST,
+        FailureKind.SERVER_ERROR,
+        FailureKind.UNREADABLE,
+        FailureKind.CREDENTIALS,
+    }
+)
+"""Failures of a library or of the way to it, not of the one thing that was asked for."""
 
 
 class AlmaFailure(Exception):

@@ -39,12 +39,14 @@ BOUND = frozenset(
         "rule",
         "seconds",
         "source",
+        "standing",
         "target",
         "tenant",
         "transaction",
         "transactions",
         "transitions",
         "version",
+        "was",
     }
 )
 """The names that may be bound to a message (operators.md §4.4 has those of the metrics)."""

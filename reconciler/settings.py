@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,9 +23,11 @@ from pydantic import (
 )
 
 from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.hours import Hours
 from reconciler.core.lateness import DEFAULT_TOO_LONG
 from reconciler.core.model import DeskCode, HostLmsCode, HostPolicy, LibraryCode, Policy
 from reconciler.core.placing import LibraryConfig
+from reconciler.core.standing import Terms
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 
@@ -45,7 +47,35 @@ def duration(value: object) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = re.compile(f"({'|'.join(_WEEKDAYS)})(?:-({'|'.join(_WEEKDAYS)}))?")
+_OPEN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+
+
+def open_hours(value: object) -> dict[int, tuple[time, time]]:
+    """`{Mon-Fri: "08:00-20:00", Sat: "10:00-24:00"}` by weekday, Monday being 0."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError('expected days and hours such as {Mon-Fri: "08:00-20:00"}')
+    found: dict[int, tuple[time, time]] = {}
+    for days, hours in value.items():
+        which = _DAYS.fullmatch(str(days))
+        when = _OPEN.fullmatch(str(hours).replace(" ", ""))
+        if which is None:
+            raise ValueError(f"{days}: expected a day such as Mon or Mon-Fri")
+        if when is None or str(hours).replace(" ", "")[:5] >= str(hours).replace(" ", "")[6:]:
+            raise ValueError(f"{days}: {hours}: expected hours such as 08:00-20:00")
+        first = _WEEKDAYS.index(which[1])
+        last = _WEEKDAYS.index(which[2]) if which[2] else first
+        closes = time(int(when[3]) % 24, int(when[4]))
+        for day in range(first, last + 1):
+            found[day] = (time(int(when[1]), int(when[2])), closes)
+    if not found:
+        raise ValueError("the days run backwards: Mon-Sun is a week")
+    return found
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+OpenHours = Annotated[dict[int, tuple[time, time]], BeforeValidator(open_hours)]
 Code = Annotated[str, Field(min_length=1)]
 
 
@@ -184,6 +214,7 @@ class AlmaSettings(_Section):
     transit_library: Code | None = None
     webhook_secret: SecretRef | None = None
     timezone: str = "UTC"
+    open_hours: OpenHours | None = None
     item_policy: Code | None = None
     patron_groups: dict[str, Code] = Field(default_factory=dict)
     material_types: dict[str, Code] = Field(default_factory=dict)
@@ -207,6 +238,18 @@ class AlmaSettings(_Section):
             barcode_prefix=self.virtual_patron.barcode_prefix,
             show_names=self.virtual_patron.show_names,
         )
+
+    @property
+    def hours(self) -> Hours | None:
+        """When its desks are open, in its zone; None where that is not set."""
+        if self.open_hours is None:
+            return None
+        days = tuple(self.open_hours.get(day) for day in range(len(_WEEKDAYS)))
+        return Hours(days, ZoneInfo(self.timezone))
+
+    def terms(self, code: HostLmsCode) -> Terms:
+        """What is agreed on about its daily quota."""
+        return Terms(code, self.daily_reserve, ZoneInfo(self.timezone))
 
     @field_validator("base_url")
     @classmethod
@@ -300,6 +343,7 @@ class Settings(_Section):
                 is_external=isinstance(host, ExternalSettings),
                 acts=isinstance(host, AlmaSettings) and host.mode == "act",
                 settle=host.settle if isinstance(host, AlmaSettings) else timedelta(0),
+                hours=host.hours if isinstance(host, AlmaSettings) else None,
             )
             for code, host in self.host_lms.items()
         }

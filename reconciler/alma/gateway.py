@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,14 +21,14 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from reconciler.alma.connections import Connections, Outgoing, Raw
 from reconciler.alma.document import Node
 from reconciler.alma.failures import of_answer, unreadable
-from reconciler.alma.limiter import Limiter
+from reconciler.alma.valve import Valve
+from reconciler.core.standing import Purpose
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
 from reconciler.ports import CallMade, Clock
 
 ROOT = "/almaws/v1"
 JSON = "application/json"
 READ_ATTEMPTS = 3
-PAUSE_WHEN_THROTTLED = 1.0
 
 _ALMA_SPOKE = frozenset(
     {
@@ -114,17 +116,18 @@ class Tally:
 
 
 class Gateway:
-    """The connection to one institution. Counts its calls; keeps what Alma says of the quota."""
+    """The connection to one institution. Counts its calls; its valve hears how they went."""
 
     def __init__(
-        self, connections: Connections, api_key: str, *, limiter: Limiter, clock: Clock
+        self, connections: Connections, api_key: str, *, valve: Valve, clock: Clock
     ) -> None:
         self.tally = Tally()
         self.on_end: Callable[[CallMade], None] = _nobody_asked
         """Told of every call that was answered or given up."""
         self._connections = connections
-        self._limiter = limiter
+        self._valve = valve
         self._clock = clock
+        self._reads_for = Purpose.POLL
         self._headers = {
             "Authorization": f"apikey {api_key}",
             "Accept": "application/json",
@@ -137,6 +140,12 @@ class Gateway:
             retry=retry_if_exception(_is_worth_a_retry),
             reraise=True,
         )
+
+    def for_effects(self) -> Gateway:
+        """The same connection, for calls that effects need: they go before polls."""
+        same = copy(self)
+        same._reads_for = Purpose.EFFECT_READ
+        return same
 
     async def read(self, call: Call) -> Node:
         """The document that a GET promises; retried where a repetition may help.
@@ -158,35 +167,34 @@ class Gateway:
 
     async def _attempt(self, call: Call) -> Answer:
         asked_at = self._clock.monotonic()
-        await self._limiter.acquire()
+        purpose = self._reads_for if call.method == "GET" else Purpose.EFFECT_WRITE
+        permit = await self._valve.enter(purpose)
         sent_at = self._clock.monotonic()
         failed: FailureKind | None = None
+        raw: Raw | None = None
         try:
-            answer = await self._answer(call)
+            raw = await self._send(call)
+            self._note_quota(raw)
+            self._note_time(raw)
+            answer = self._understood(call, raw)
         except AlmaFailure as failure:
             failed = failure.kind
             self.tally.failures[failed] += 1
             self.tally.answered += failed in _ALMA_SPOKE
+            self._valve.failed(permit, failure, call.target, self._told_pause(raw))
             raise
         finally:
             seconds = self._clock.monotonic() - sent_at
             self.on_end(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
         self.tally.answered += 1
+        self._valve.answered(permit)
         return answer
 
-    async def _answer(self, call: Call) -> Answer:
-        raw = await self._send(call)
-        self._note_quota(raw)
-        self._note_time(raw)
+    def _understood(self, call: Call, raw: Raw) -> Answer:
         location = raw.headers.get("Location")
         if 300 <= raw.status < 400 and location:
             return Answer(None, location)
-        try:
-            answer = Answer(of_answer(raw.status, raw.body, call.private))
-        except AlmaFailure as failure:
-            if failure.kind is FailureKind.THROTTLED:
-                self._limiter.pause(PAUSE_WHEN_THROTTLED)
-            raise
+        answer = Answer(of_answer(raw.status, raw.body, call.private))
         if call.method == "GET":
             answer.document()
         return answer
@@ -201,9 +209,22 @@ class Gateway:
         )
 
     def _note_quota(self, raw: Raw) -> None:
+        """What Alma says is left; anything but a plain number says nothing."""
         remaining = raw.headers.get("X-Exl-Api-Remaining", "")
-        if remaining.isascii() and remaining.isdigit():
+        if remaining.isascii() and remaining.isdigit() and len(remaining) < 12:
             self.tally.remaining_today = int(remaining)
+            self._valve.told_remaining(int(remaining))
+
+    def _told_pause(self, raw: Raw | None) -> timedelta | None:
+        """Alma's Retry-After: seconds, or an instant; None where it says nothing sensible."""
+        told = raw.headers.get("Retry-After", "") if raw is not None else ""
+        if told.isascii() and told.isdigit() and len(told) < 12:
+            return timedelta(seconds=int(told))
+        try:
+            at = parsedate_to_datetime(told)
+        except ValueError:
+            return None
+        return at - self._clock.now() if at.tzinfo else None
 
     def _note_time(self, raw: Raw) -> None:
         """The header has whole seconds: on average half a second has passed since its own."""

@@ -1,33 +1,91 @@
-"""How often one institution may be asked: evenly spaced grants, first come first served."""
+"""How often one institution may be asked: evenly spaced turns, in slices that are ours alone.
+
+All processes share one row for each institution (`ports.SharedQuota`): each takes a second of it
+at a time, and the next second while it uses the first. Source of the numbers: libs.md §2.5 (24/s
+keeps every sliding second at or below 25).
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from reconciler.ports import Clock
 
-_NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-6
 """Seconds below which a wait is over; no clock is more exact."""
+
+SLICE = 1.0
+"""Seconds taken at a time: at most one call of the database a second."""
+
+Fetch = Callable[[float], Awaitable[datetime]]
+"""Take this many seconds; when they start, by the wall clock."""
 
 
 class Limiter:
-    """At most `rate` grants a second, spaced, so that no window of a second holds more.
+    """At most `rate` turns a second, spaced, so that no window of a second holds more.
 
-    `pause` holds everybody back for a while: Alma said that it was asked too often. Source of
-    the numbers: libs.md §2.5 (24/s keeps every sliding second at or below 25).
+    For one waiter at a time. `fetch` is absent where nobody else calls.
     """
 
-    def __init__(self, rate: float, clock: Clock) -> None:
+    def __init__(self, rate: float, clock: Clock, fetch: Fetch | None = None) -> None:
         self._gap = 1 / rate
         self._clock = clock
+        self._fetch = fetch
         self._next = clock.monotonic()
-        self._turn = asyncio.Lock()
+        self._ends = self._next if fetch else float("inf")
+        self._coming: asyncio.Task[datetime] | None = None
+        self._last: datetime | None = None
+        """When the newest slice starts, by the clock that all share."""
 
-    def pause(self, seconds: float) -> None:
-        self._next = max(self._next, self._clock.monotonic() + seconds)
+    def take(self) -> bool:
+        """A turn without waiting, if there is one right now."""
+        now = self._clock.monotonic()
+        if self._next - now > NEGLIGIBLE or max(self._next, now) >= self._ends:
+            return False
+        self._spend(now)
+        return True
 
-    async def acquire(self) -> None:
-        async with self._turn:
-            while (wait := self._next - (now := self._clock.monotonic())) > _NEGLIGIBLE:
-                await self._clock.sleep(wait)
-            self._next = max(self._next, now - self._gap) + self._gap
+    async def turn(self) -> None:
+        """Wait for a turn."""
+        while not self.take():
+            now = self._clock.monotonic()
+            if max(self._next, now) >= self._ends:
+                await self._next_slice()
+            else:
+                await self._clock.sleep(self._next - now)
+
+    async def aclose(self) -> tuple[datetime, datetime] | None:
+        """Wait for a slice that is being fetched; the stretch that is left unused, if any."""
+        if self._coming is not None:
+            await self._next_slice()
+        now, instant = self._clock.monotonic(), self._clock.now()
+        if self._last is None or self._ends <= now:
+            return None
+        from_now = timedelta(seconds=max(0.0, self._next - now))
+        return instant + from_now, self._last + timedelta(seconds=SLICE)
+
+    def _spend(self, now: float) -> None:
+        self._next = max(self._next, now - self._gap) + self._gap
+        if self._fetch and self._coming is None and self._ends - now < SLICE / 2:
+            self._coming = asyncio.create_task(self._fetched(self._fetch))
+
+    async def _next_slice(self) -> None:
+        """The slice that is on its way, or a new one: an unused one may be over by now."""
+        if self._fetch is None:
+            return
+        coming = self._coming or asyncio.create_task(self._fetched(self._fetch))
+        self._coming = coming
+        try:
+            self._last = await asyncio.shield(coming)
+        finally:
+            if coming.done():
+                self._coming = None
+        wait = (self._last - self._clock.now()).total_seconds()
+        starts = self._clock.monotonic() + wait
+        self._next = max(self._next, starts)
+        self._ends = starts + SLICE
+
+    async def _fetched(self, fetch: Fetch) -> datetime:
+        return await fetch(SLICE)

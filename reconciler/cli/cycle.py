@@ -13,8 +13,10 @@ from reconciler.cli.output import Format, put, put_json, put_rows, say
 from reconciler.cli.shell import tell_pauses
 from reconciler.cli.signals import Interruption
 from reconciler.core.model import HostLmsCode, TransactionId
+from reconciler.core.status import TenantState
 from reconciler.engine.cycle import CycleOptions, CycleReport
 from reconciler.engine.plan import Prospect, prospects
+from reconciler.engine.quota_views import standing_view
 from reconciler.engine.reconcile import OutcomeKind
 from reconciler.engine.views import Json
 from reconciler.ports import Lease, Selection
@@ -76,9 +78,19 @@ async def once(app: App, options: OnceOptions) -> int:
         or document["parked"]
         or effects.failed
         or effects.ambiguous
+        or report.resting
         or app.dispatcher.tally.dead
     )
+    if _nothing_could_be_asked(app, report):
+        return Exit.TEMPORARY
     return of_calls(app.tallies.values(), something_failed=troubled)
+
+
+def _nothing_could_be_asked(app: App, report: CycleReport) -> bool:
+    """Every Alma is out of order, and was before this cycle: not one call was made."""
+    down = [each for each in report.resting.values() if each.state is TenantState.OUTAGE]
+    called = any(tally.calls for tally in app.tallies.values())
+    return bool(down) and len(down) == len(app.settings.alma_hosts()) and not called
 
 
 @asynccontextmanager
@@ -119,10 +131,12 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 
 
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
+    app.keeps_quota = False
     async with app:
         app.check_keys()
         app.check_tenants()
         tell_pauses(app)
+        app.gates.adopt(app.quotas.standings())
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)
 
@@ -160,6 +174,7 @@ def _report(app: App, report: CycleReport) -> Json:
         ],
         "errors": _errors(report),
         "notifications": asdict(app.dispatcher.tally),
+        "resting": [standing_view(code, each) for code, each in report.resting.items()],
         "alma_calls": {str(code): tally.calls for code, tally in app.tallies.items()},
         "left_to_others": [
             {"host_lms": lease.tenant, "owner": _owner(lease)} for lease in report.held_elsewhere
@@ -211,6 +226,11 @@ def _tell(document: Json) -> None:
             f"{error['role']} {error['read']} at {error['host_lms']}: " if "role" in error else ""
         )
         say(f"{error['id']}: {where}{error['reason']}")
+    for rest in document["resting"]:
+        say(
+            f"{rest['host_lms']} rests since {rest['since']}: {rest['state']}: {rest['reason']}; "
+            f"next probe at {rest['next_probe_at']}"
+        )
     calls = ", ".join(f"{code} {n}" for code, n in document["alma_calls"].items()) or "none"
     effects = ", ".join(f"{n} {how}" for how, n in document["effects"].items() if n) or "none"
     say(

@@ -24,12 +24,14 @@ from reconciler.cli.shell import (
     looked_at,
     opened,
     tell_pauses,
+    tell_rests,
 )
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from reconciler.app import App
+    from reconciler.core.model import TransactionId
     from reconciler.engine.desk import IntakeReport
 
 desk = typer.Typer()
@@ -164,6 +166,7 @@ def list_command(
         rows = app.desk.list(filter, stuck=stuck)
         put_rows(rows, LIST_COLUMNS, output, {"transactions": rows, "total": len(rows)})
         tell_pauses(app)
+        tell_rests(app)
         if output is Format.TABLE:
             say(f"{len(rows)} {'stuck ' if stuck else ''}transactions; {looked_at(app)}")
 
@@ -202,7 +205,17 @@ def explain(context: typer.Context, id: IdArgument, output: OutputOption = Forma
 
     with opened(context) as app:
         document = app.desk.explain(TransactionId(id))
+        document["resting"] = _resting(app, TransactionId(id))
     put_document(document, output, tell_explanation)
+
+
+def _resting(app: App, id: TransactionId) -> list[dict[str, object]]:
+    """Which of a transaction's libraries are not called at present, and why."""
+    from reconciler.engine.quota_views import not_open, standing_view
+
+    theirs = {leg.host_lms for leg in app.store.get(id).legs}
+    found = not_open(app.quotas.standings())
+    return [standing_view(code, each) for code, each in found.items() if code in theirs]
 
 
 def put_document(

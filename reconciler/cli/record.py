@@ -119,6 +119,11 @@ def tell_explanation(document: Json) -> None:
         put(f"  Could not be read: {where}: {failure['reason']} ({failure['at']})")
     for effect in document["pending_effects"]:
         put(f"  Still to be done: {_effect(effect)}")
+    for rest in document["resting"]:
+        put(
+            f"  {rest['host_lms']} is not called at present: {rest['state']}: {rest['reason']}; "
+            f"next probe at {rest['next_probe_at']}"
+        )
     look = document["next_look"]
     if look["at"]:
         reads = ", ".join(look["reads"]) or "nothing at a library"

@@ -1,4 +1,4 @@
-"""`report stuck` and `report daily`: what a consortium looks at weekly, and every morning."""
+"""`report stuck`, `daily` and `calls`: what a consortium looks at weekly, and every morning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.cli.shell import (
     tell_pauses,
 )
 
-report = typer.Typer(help="What takes too long; the day.")
+report = typer.Typer(help="What takes too long; the day; calls against quota.")
 
 Json = dict[str, Any]
 
@@ -57,6 +57,15 @@ def daily(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
         _tell(document)
     else:
         put_rows(_figures(document), FIGURE_COLUMNS, output, document)
+
+
+@report.command()
+def calls(context: typer.Context, output: OutputOption = Format.TABLE) -> None:
+    """Our calls to each Alma today, what is left for the institution, and our reserve."""
+    from reconciler.cli.report_calls import put_calls
+
+    with opened(context) as app:
+        put_calls(app, output)
 
 
 def _tell(document: Json) -> None:

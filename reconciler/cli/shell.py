@@ -140,6 +140,14 @@ def looked_at(app: App) -> str:
     return f"{seen['tracked']} followed, {seen['over']} over; {last}"
 
 
+def tell_rests(app: App) -> None:
+    """Say which libraries are not called at present, and why."""
+    from reconciler.engine.quota_views import not_open, resting_sentence
+
+    for code, standing in not_open(app.quotas.standings()).items():
+        say(resting_sentence(code, standing))
+
+
 def tell_pauses(app: App) -> None:
     """Say what stands still because a person wanted it so."""
     from reconciler.core.status import PauseScope

@@ -1,7 +1,9 @@
-"""When to look again: by status, sooner where a second look is waited for, later after failures.
+"""When to look again: by status and how long it has lasted, within the desks' opening hours.
 
-Every live status has an interval, so that nothing live is ever forgotten. Jitter is a hash of
-the transaction's id and the instant's day: spread over the fleet, the same in every run.
+Every live status has an interval, so that nothing live is ever forgotten. How the wait for each
+step is shaped stands in `PACE`: sparse while the step is hardly possible yet, sparse again when
+it is long overdue. A failed look is repeated sooner, whatever the hour. Jitter is a hash of the
+transaction's id and version: spread over the fleet, the same in every run.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import hashlib
 from datetime import datetime, timedelta
 
 from reconciler.core.effects import is_cleared
-from reconciler.core.model import Policy, Transaction
-from reconciler.core.status import TERMINAL, DcbStatus
+from reconciler.core.hours import Hours
+from reconciler.core.model import Leg, Policy, Transaction
+from reconciler.core.status import TERMINAL, DcbStatus, Role, pickup_side
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 DEFAULT_INTERVALS: dict[DcbStatus, timedelta] = {
     DcbStatus.RESOLVED: 5 * MINUTE,
@@ -34,7 +38,67 @@ DEFAULT_INTERVALS: dict[DcbStatus, timedelta] = {
 }
 """Per live status; settings may change each (`polling.cadence`)."""
 
+Pace = tuple[tuple[timedelta, float], ...]
+"""From which age on the interval is multiplied by what; ages ascend, the first is 0."""
+
+_STEADY: Pace = ((0 * DAY, 1.0),)
+_WORK: Pace = ((0 * DAY, 1.0), (1 * DAY, 4.0))
+_JOURNEY: Pace = ((0 * DAY, 4.0), (18 * HOUR, 1.0), (7 * DAY, 2.0), (21 * DAY, 6.0))
+_WAIT: Pace = ((0 * DAY, 1.0), (10 * DAY, 2.0), (28 * DAY, 6.0))
+
+PACE: dict[DcbStatus, Pace] = {
+    DcbStatus.RESOLVED: _WORK,
+    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: _WORK,
+    DcbStatus.CONFIRMED: _WORK,
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: _WAIT,
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: _WAIT,
+    DcbStatus.PICKUP_TRANSIT: _JOURNEY,
+    DcbStatus.RECEIVED_AT_PICKUP: _WAIT,
+    DcbStatus.READY_FOR_PICKUP: _WAIT,
+    DcbStatus.LOANED: _STEADY,
+    DcbStatus.RETURN_TRANSIT: _JOURNEY,
+    DcbStatus.COMPLETED: _WORK,
+    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: _WORK,
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: _WAIT,
+    DcbStatus.CANCELLED: _WORK,
+}
+"""By how long the status has lasted. A book that left today arrives tomorrow at the earliest."""
+
+AROUND_DUE: Pace = (
+    (-3650 * DAY, 2.0),
+    (-6 * DAY, 0.6),
+    (4 * DAY, 1.0),
+    (14 * DAY, 2.0),
+    (60 * DAY, 4.0),
+)
+"""The same for LOANED, by the time since the loan fell due (negative: before)."""
+
+WATCHED: dict[DcbStatus, str] = {
+    DcbStatus.RESOLVED: "supplier",
+    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: "supplier",
+    DcbStatus.CONFIRMED: "supplier",
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: "supplier",
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: "supplier",
+    DcbStatus.PICKUP_TRANSIT: "pickup side",
+    DcbStatus.RECEIVED_AT_PICKUP: "pickup side",
+    DcbStatus.READY_FOR_PICKUP: "pickup side",
+    DcbStatus.LOANED: "pickup side",
+    DcbStatus.RETURN_TRANSIT: "supplier",
+    DcbStatus.COMPLETED: "supplier",
+    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: "supplier",
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: "supplier",
+    DcbStatus.CANCELLED: "supplier",
+}
+"""At whose desk the next step is made."""
+
 JITTER = 0.1
+AFTER_CLOSING = 10 * MINUTE
+"""The day's last look comes up to this long after the desk has closed."""
+
+AFTER_NEWS = 0.5
+JUST_NOW = 15 * MINUTE
+"""Something moved without moving the status, or after it had moved: more may follow."""
+
 FIRST_RETRY = 1 * MINUTE
 LONGEST_RETRY = 1 * HOUR
 
@@ -48,14 +112,59 @@ def next_poll_at(
     """When to look next; None once nothing is left to see."""
     if transaction.status in TERMINAL or _waits_for_the_caller(transaction):
         return None
-    interval = policy.intervals[transaction.status]
+    hours = _hours(transaction, policy)
+    begins = now if hours is None else max(now, hours.stretch_at(now).opens_at)
+    interval = policy.intervals[transaction.status] * _pace(transaction, begins)
     if transaction.failures:
         backoff = FIRST_RETRY * 2 ** min(transaction.failures - 1, 10)
-        interval = min(interval, min(backoff, LONGEST_RETRY))
-    wait = interval * (1 + JITTER * _spread(transaction))
-    if look_again_in is not None:
-        wait = min(wait, look_again_in)
-    return now + wait
+        interval, hours = min(interval, backoff, LONGEST_RETRY), None
+    spread = _spread(transaction)
+    if hours is None:
+        at = now + interval * (1 + JITTER * spread)
+    else:
+        at = _within(hours, now, interval, spread)
+    return at if look_again_in is None else min(at, now + look_again_in)
+
+
+def _pace(transaction: Transaction, now: datetime) -> float:
+    """What the usual interval is multiplied by at this point of the wait."""
+    pace, age = PACE[transaction.status], now - transaction.status_since
+    due_at = _due_at(transaction) if transaction.status is DcbStatus.LOANED else None
+    if due_at is not None:
+        pace, age = AROUND_DUE, now - due_at
+    factor = next(factor for since, factor in reversed(pace) if age >= since or since == pace[0][0])
+    moved = transaction.unchanged_looks == 0 and now - transaction.status_since > JUST_NOW
+    return min(factor, 1.0) * AFTER_NEWS if moved else factor
+
+
+def _due_at(transaction: Transaction) -> datetime | None:
+    leg = _leg(transaction, "pickup side")
+    return leg.loan_due_at if leg is not None else None
+
+
+def _hours(transaction: Transaction, policy: Policy) -> Hours | None:
+    """The hours of the desk that the next step is waited for from."""
+    leg = _leg(transaction, WATCHED[transaction.status])
+    host = policy.hosts.get(leg.host_lms) if leg is not None else None
+    return host.hours if host is not None else None
+
+
+def _leg(transaction: Transaction, side: str) -> Leg | None:
+    if side == "supplier":
+        return transaction.leg(Role.SUPPLIER)
+    return transaction.leg(pickup_side(transaction.workflow))
+
+
+def _within(hours: Hours, now: datetime, interval: timedelta, spread: float) -> datetime:
+    """The looks of a day divide its open hours evenly; the last one comes after closing."""
+    days_to_skip = max(0, round(interval / DAY) - 1)
+    stretch = hours.stretch_at(now + days_to_skip * DAY)
+    start = max(now, stretch.opens_at)
+    left = stretch.closes_at - start
+    looks = max(1, round(left / interval))
+    if looks == 1:
+        return stretch.closes_at + AFTER_CLOSING * (1 + spread) / 2
+    return start + left / looks * (1 + JITTER * spread)
 
 
 def _waits_for_the_caller(transaction: Transaction) -> bool:

@@ -1,16 +1,20 @@
 """Which reads could change the next decision, by status and role.
 
-A look starts with the reads of `FIRST_READS` and goes on with those that the facts of the rows
-ahead still need, given what was just seen (a loan is asked for only once the item has moved).
-Nothing is read whose id is unknown, and nothing of an external library.
+A thorough look starts with the reads of `FIRST_READS` and goes on with those that the facts of
+the rows ahead still need, given what was just seen (a loan is asked for only once the item has
+moved). Between two thorough looks most are brief: one read, the one that the next step shows in,
+and the rest only if it shows anything new. Nothing is read whose id is unknown, and nothing of an
+external library.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from reconciler.core.measures import measures_at
 from reconciler.core.model import Leg, Read, ReadKind
 from reconciler.core.status import DcbStatus, Resource, Role, pickup_side
-from reconciler.core.view import View
+from reconciler.core.view import LIVE_REQUEST, Side, View
 from reconciler.core.walk import Findings, stands_at, walk
 
 _SUPPLIER = "supplier"
@@ -39,6 +43,46 @@ FIRST_READS: dict[DcbStatus, tuple[tuple[str, ReadKind], ...]] = {
     DcbStatus.ERROR: (),
 }
 
+TELLTALE: dict[DcbStatus, tuple[tuple[str, ReadKind, int], ...]] = {
+    DcbStatus.RESOLVED: (),
+    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: ((_SUPPLIER, ReadKind.REQUEST, 1),),
+    DcbStatus.CONFIRMED: ((_SUPPLIER, ReadKind.REQUEST, 1),),
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
+        (_SUPPLIER, ReadKind.ITEM, 1),
+        (_PICKUP_SIDE, ReadKind.ITEM, 4),
+    ),
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
+        (_SUPPLIER, ReadKind.ITEM, 1),
+        (_PICKUP_SIDE, ReadKind.ITEM, 4),
+    ),
+    DcbStatus.PICKUP_TRANSIT: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
+    DcbStatus.RECEIVED_AT_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
+    DcbStatus.READY_FOR_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
+    DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN, 1),),
+    DcbStatus.RETURN_TRANSIT: ((_SUPPLIER, ReadKind.LOAN, 1),),
+    DcbStatus.COMPLETED: (),
+    DcbStatus.FINALISED: (),
+    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (),
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: ((_SUPPLIER, ReadKind.ITEM, 1),),
+    DcbStatus.CANCELLED: (),
+    DcbStatus.HANDED_OFF_AS_LOCAL: (),
+    DcbStatus.ERROR: (),
+}
+"""The reads of a brief look, and in every how many of them: the one in which the next step of the
+journey shows, and seldom the other side, where the reader may have cancelled.
+
+An item that is no longer requested tells that our hold ended, so that a cancelled hold shows in
+the item as well (alma-api.md §3.3).
+"""
+
+THOROUGH_EVERY: dict[DcbStatus, int] = dict.fromkeys(DcbStatus, 10) | {DcbStatus.LOANED: 6}
+"""Of so many looks that show nothing new, one is thorough: oftener while others may queue for the
+book."""
+
+ASKED_BACK = 0.4
+"""A look that was wanted sooner than this share of the usual interval is thorough: it confirms
+what the last one suspected, or sees what was just done."""
+
 _RESOURCE_READS = {
     Resource.ITEM: ReadKind.ITEM,
     Resource.REQUEST: ReadKind.REQUEST,
@@ -52,7 +96,11 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
     `everything` adds each resource with a known id, for a look that a person asked for. What was
     never seen of a leg is read once in any case, so that its record is whole.
     """
-    wanted = dict.fromkeys(_usual_reads(view, view.transaction.status))
+    status = view.transaction.status
+    wanted = dict.fromkeys(_reads(view, FIRST_READS[status]))
+    if not (everything or _is_thorough(view)):
+        brief = tuple(read for read in _telltale(view) if _is_direct(view, read))
+        wanted = dict.fromkeys(brief) or wanted
     for leg in view.transaction.legs:
         for resource, kind in _RESOURCE_READS.items():
             never = leg.remembered(resource).seen_at is None and resource is not Resource.LOAN
@@ -69,17 +117,73 @@ def further_reads(view: View) -> tuple[Read, ...]:
     """
     findings = Findings(view)
     status = stands_at(findings, walk(findings))
+    if status is view.transaction.status and _is_brief_and_quiet(view):
+        return ()
     needs = dict.fromkeys(read for _, _, found in findings.ahead(status) for read in found.needs)
     beside = (row.finds(view) for row in measures_at(status, view.transaction))
     needs |= dict.fromkeys(read for found in beside for read in found.needs)
-    if status is not view.transaction.status:
-        needs |= dict.fromkeys(_usual_reads(view, status))
+    if status is not view.transaction.status or not _is_thorough(view):
+        needs |= dict.fromkeys(_reads(view, FIRST_READS[status]))
     return tuple(read for read in needs if _can_read(view, read) and not _was_read(view, read))
 
 
-def _usual_reads(view: View, status: DcbStatus) -> tuple[Read, ...]:
+def _is_thorough(view: View) -> bool:
+    """The first look, one after a failure, one that was asked for soon, and now and then one."""
+    transaction = view.transaction
+    last, due = transaction.last_poll_at, transaction.next_poll_at
+    if last is None or due is None or transaction.failures:
+        return True
+    if due - last < ASKED_BACK * view.policy.intervals.get(transaction.status, timedelta(0)):
+        return True
+    every = THOROUGH_EVERY[transaction.status]
+    return transaction.unchanged_looks % every == every - 1
+
+
+def _is_brief_and_quiet(view: View) -> bool:
+    """Whether this is a brief look whose one read shows what the last look showed."""
+    if _is_thorough(view):
+        return False
+    telltale = _telltale(view)
+    seen = [view.observation.leg(read.role).of(read.kind) for read in telltale]
+    asked_more = any(
+        _was_read(view, Read(role, kind))
+        for role in view.sides
+        for kind in ReadKind
+        if Read(role, kind) not in telltale
+    )
+    if asked_more or not seen or not all(each.value is not None for each in seen):
+        return False
+    return all(_as_before(side) for side in view.sides.values())
+
+
+def _telltale(view: View) -> tuple[Read, ...]:
+    """What this brief look reads."""
+    looks = view.transaction.unchanged_looks
+    chosen = TELLTALE[view.transaction.status]
+    return _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
+
+
+def _as_before(side: Side) -> bool:
+    """Whether nothing that was read of this side differs from what is remembered of it."""
+    seen, leg = side.seen, side.leg
+    words = ((seen.item, leg.item), (seen.request, leg.request), (seen.loan, leg.loan))
+    if any(now.value is not None and now.value.raw != then.raw for now, then in words):
+        return False
+    item_is_free = side.item is not None and side.item.requested is False
+    return not (item_is_free and leg.request.state in LIVE_REQUEST)
+
+
+def _reads(view: View, wanted: tuple[tuple[str, ReadKind], ...]) -> tuple[Read, ...]:
     roles = {_SUPPLIER: Role.SUPPLIER, _PICKUP_SIDE: pickup_side(view.transaction.workflow)}
-    return tuple(Read(roles[side], kind) for side, kind in FIRST_READS[status])
+    return tuple(Read(roles[side], kind) for side, kind in wanted)
+
+
+def _is_direct(view: View, read: Read) -> bool:
+    """Whether it takes one call: a loan whose id is not known is looked for in a list."""
+    leg = view.transaction.leg(read.role)
+    if leg is None or not _can_read(view, read):
+        return False
+    return read.kind is not ReadKind.LOAN or leg.loan_id is not None
 
 
 def _was_read(view: View, read: Read) -> bool:

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
+from reconciler.core.hours import Hours
 from reconciler.core.status import (
     OPEN_INTENTS,
     DcbStatus,
@@ -593,6 +594,8 @@ class HostPolicy:
     acts: bool
     """False in `observe` mode: effects are recorded and shown, never carried out."""
     settle: timedelta
+    hours: Hours | None = None
+    """When its desks are open; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,21 @@ class IntentState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class TenantState(StrEnum):
+    """How a library stands with us: whether it may be called, and for what."""
+
+    OPEN = "open"
+    THROTTLED = "throttled"
+    """It said that it was called too often in a second: a short pause, longer each time."""
+    SHORT = "short of quota"
+    """Fewer calls are left today than the reserve: effects go on, polling rests."""
+    SPENT = "quota used up"
+    OUTAGE = "outage"
+    """Many calls failed alike, one after the other: it rests, and is probed slowly."""
+    FROZEN = "frozen"
+    """Much that was there is suddenly not found: nothing is concluded from it."""
+
+
 OPEN_INTENTS = frozenset(
     {IntentState.PLANNED, IntentState.SENT, IntentState.AMBIGUOUS, IntentState.REFUSED}
 )

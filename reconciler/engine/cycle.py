@@ -12,12 +12,20 @@ from functools import partial
 from loguru import logger
 
 from reconciler.core.model import HostLmsCode, TransactionId
+from reconciler.core.standing import TenantStanding
+from reconciler.core.status import TenantState
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
 from reconciler.engine.storage import Storage
-from reconciler.ports import Claim, Clock, Lease, Owner, Selection, Store
+from reconciler.ports import Claim, Clock, Gates, Lease, Owner, Quotas, Selection, Store
 
 AT_ONCE_PER_TENANT = 16
 """Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""
+
+LONG_LOOK = 5.0
+"""Seconds after which a look no longer counts as under way: a library that answers slowly must not
+hold up the looks at others. Real seconds: a matter of the event loop, not of any due time."""
+
+MOST_LONG_LOOKS = 64
 
 CLAIM_AT_ONCE = 60
 """Small, so that what is claimed is settled well within its lease."""
@@ -49,6 +57,8 @@ class CycleReport:
     held_here: tuple[HostLmsCode, ...] = ()
     held_elsewhere: tuple[Lease, ...] = ()
     """Libraries that another process looks after: nothing was done for them."""
+    resting: dict[HostLmsCode, TenantStanding] = field(default_factory=dict)
+    """Libraries that were not polled, or not to the end, and how they stand."""
 
     @property
     def reconciled(self) -> int:
@@ -81,6 +91,8 @@ class Cycle:
     is_dead: Callable[[Owner], bool]
     on_end: Callable[[Outcome, float], None]
     """Told what became of each transaction that was worked at, and how many seconds that took."""
+    gates: Gates
+    quotas: Quotas
 
     async def run(self, options: CycleOptions, cycle_id: str) -> CycleReport:
         """Reconcile the selection; a library's trouble is in the report.
@@ -93,6 +105,7 @@ class Cycle:
             freed = await self.storage.run(self.store.rescue, self.is_dead)
             if freed:
                 logger.bind(transactions=freed).warning("claims of a dead process freed")
+            self.gates.adopt(await self.storage.run(self.quotas.standings))
             tenants = options.tenants or self.tenants
             await _all(self._tenant(tenant, options, report) for tenant in tenants)
             seconds = round(self.clock.monotonic() - began_at, 1)
@@ -108,26 +121,45 @@ class Cycle:
         """Work off one tenant's queue with a fixed number of looks under way."""
         asked_for = options.everything or bool(options.ids)
         if asked_for:
+            self.gates.probe_now(tenant)
             named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant))
             await self._work_off(named, report, everything=True)
         looks: Counter[TransactionId] = Counter()
         again = True
         while again:  # what was done for a transaction may have made it due again
-            due = _Feed(self._due(tenant, options, looks), partial(options.may_go_on, tenant))
+            due = _Feed(self._due(tenant, options, looks), partial(self._goes_on, tenant, options))
             again = bool(await self._work_off(due, report, everything=False))
+        standing = self.gates.standing(tenant)
+        is_pause = standing.state is TenantState.THROTTLED and self._goes_on(tenant, options)
+        if not (standing.is_open or is_pause):
+            report.resting[tenant] = standing
 
     async def _work_off(self, feed: _Feed, report: CycleReport, *, everything: bool) -> int:
         """Reconcile all of these; how many there were. What was claimed in vain is given back."""
         before = len(report.outcomes)
+        under_way: set[asyncio.Task[None]] = set()
+
+        async def look(claim: Claim) -> None:
+            began_at = self.clock.monotonic()
+            outcome = await self.reconciler.reconcile_one(claim, everything=everything)
+            report.outcomes.append(outcome)
+            self.on_end(outcome, self.clock.monotonic() - began_at)
 
         async def worker() -> None:
             while (claim := await feed.next()) is not None:
-                began_at = self.clock.monotonic()
-                outcome = await self.reconciler.reconcile_one(claim, everything=everything)
-                report.outcomes.append(outcome)
-                self.on_end(outcome, self.clock.monotonic() - began_at)
+                task = asyncio.create_task(look(claim))
+                under_way.add(task)
+                await asyncio.wait({task}, timeout=LONG_LOOK)
+                if task.done() or len(under_way) > AT_ONCE_PER_TENANT + MOST_LONG_LOOKS:
+                    await task
+                    under_way.discard(task)
 
-        await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+        try:
+            await _all(worker() for _ in range(AT_ONCE_PER_TENANT))
+            await _all(under_way)
+        finally:
+            for task in under_way:
+                task.cancel()
         if left := feed.left():
             await self.storage.run(self.store.release, left)
         return len(report.outcomes) - before
@@ -136,8 +168,7 @@ class Cycle:
         self, tenant: HostLmsCode, options: CycleOptions, looks: Counter[TransactionId]
     ) -> AsyncIterator[list[Claim]]:
         """Claims of what is due, oldest first, until nothing is (or one comes again and again)."""
-        selection = Selection(tenant, options.ids or None)
-        while claims := await self._claim(selection):
+        while claims := await self._claim_due(tenant, options):
             looks.update(claim.transaction.id for claim in claims)
             if max(looks.values()) > LOOKS_PER_CYCLE:
                 await self.storage.run(self.store.release, claims)
@@ -155,10 +186,31 @@ class Cycle:
             some = tuple(ids[start : start + CLAIM_AT_ONCE])
             yield await self._claim(Selection(tenant, some, due_only=False))
 
-    async def _claim(self, selection: Selection) -> list[Claim]:
+    def _goes_on(self, tenant: HostLmsCode, options: CycleOptions) -> bool:
+        """Whether polls are still handed out. A short supply of calls serves effects on."""
+        standing = self.gates.standing(tenant)
+        rests = standing.state is not TenantState.SHORT and standing.rests(self.clock.now())
+        return options.may_go_on(tenant) and not rests
+
+    async def _claim_due(self, tenant: HostLmsCode, options: CycleOptions) -> list[Claim]:
+        """A handful of what is due; effects only, where calls are short.
+
+        One, due or not, where it is a probe: nothing may be due for long, and all waits for it.
+        Nothing while the library rests: what is due stays due, the oldest first.
+        """
+        standing = self.gates.standing(tenant)
+        rests = standing.rests(self.clock.now())
+        effects_only = standing.state is TenantState.SHORT and rests
+        if rests and not effects_only:
+            return []
+        is_probe = not (standing.is_open or rests)
+        selection = Selection(tenant, options.ids or None, not is_probe, effects_only)
+        return await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
+
+    async def _claim(self, selection: Selection, limit: int = CLAIM_AT_ONCE) -> list[Claim]:
         now = self.clock.now()
         return await self.storage.run(
-            self.store.claim, selection, self.owner, now, now + self.lease, CLAIM_AT_ONCE
+            self.store.claim, selection, self.owner, now, now + self.lease, limit
         )
 
 

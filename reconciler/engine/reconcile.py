@@ -10,14 +10,25 @@ from loguru import logger
 
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.decide import decide
-from reconciler.core.model import Decision, Observation, Parked, Policy, ReadKind, Transaction
-from reconciler.core.status import Role
+from reconciler.core.model import (
+    Decision,
+    Leg,
+    Observation,
+    Parked,
+    Policy,
+    ReadKind,
+    Transaction,
+)
+from reconciler.core.status import Role, TenantState
+from reconciler.engine.absences import AbsenceWatch, is_found
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
 from reconciler.errors import SettingsError, StoreUnavailable
-from reconciler.ports import Claim, Clock, Settlement, Store
+from reconciler.ports import Claim, Clock, Gates, Settlement, Store
+
+FROZEN = "nothing is concluded: much that was there is not found at one of its libraries"
 
 
 class OutcomeKind(StrEnum):
@@ -59,16 +70,20 @@ class Reconciler:
     store: Store
     clock: Clock
     policy: Policy
+    gates: Gates
+    absences: AbsenceWatch
 
     async def consider(
         self, transaction: Transaction, *, everything: bool = False
     ) -> tuple[Decision, tuple[ReadFailure, ...]]:
         """Look and decide, and record nothing. Raises SettingsError as `check_libraries`."""
-        check_libraries(transaction, self.policy)
         now = self.clock.now()
-        look = Look(self.readers, self.policy, now, everything)
-        observation = await observe(transaction, look)
+        observation = await self._look(transaction, now, everything)
         return decide(transaction, observation, now, self.policy), _failures(observation)
+
+    async def _look(self, transaction: Transaction, now: datetime, everything: bool) -> Observation:
+        check_libraries(transaction, self.policy)
+        return await observe(transaction, Look(self.readers, self.policy, now, everything))
 
     async def reconcile_one(self, claim: Claim, *, everything: bool = False) -> Outcome:
         """Look, decide and record one claimed transaction; then carry out its effects.
@@ -90,8 +105,14 @@ class Reconciler:
                 return await self._retry_later(claim, f"{type(error).__name__} in our own code")
 
     async def _reconcile(self, claim: Claim, everything: bool) -> Outcome:
-        before = claim.transaction
-        decision, failures = await self.consider(before, everything=everything)
+        before, now = claim.transaction, self.clock.now()
+        if not self._may_look(before, now):
+            return await self._retry_later(claim, FROZEN)
+        observation = await self._look(before, now, everything)
+        if self._is_misled(before, observation, now):
+            return await self._retry_later(claim, FROZEN)
+        decision = decide(before, observation, now, self.policy)
+        failures = _failures(observation)
         now = self.clock.now()
         settlement = self.recorder.settlement(claim, decision, now)
         works = self.runner.has_work(_with_intents(settlement), now, force=everything)
@@ -108,6 +129,32 @@ class Reconciler:
         parked = after.parked if before.parked is None else None
         kind = OutcomeKind.PARK if parked else OutcomeKind.DONE
         return Outcome(kind, before, decision, parked, failures)
+
+    def _may_look(self, transaction: Transaction, now: datetime) -> bool:
+        """Not while a library is frozen, unless this look is to show whether it still is."""
+        frozen = self._frozen(transaction)
+        standings = [self.gates.standing(leg.host_lms) for leg in frozen]
+        if any(each.rests(now) for each in standings):
+            return False
+        for leg in frozen:
+            self.gates.begin_probe(leg.host_lms)
+        return True
+
+    def _is_misled(self, transaction: Transaction, observation: Observation, now: datetime) -> bool:
+        """Whether a library shows so little that nothing may be concluded from it."""
+        for tenant, reason in self.absences.note(transaction, observation, now):
+            self.gates.freeze(tenant, reason)
+        for leg in self._frozen(transaction):
+            if is_found(leg, observation.leg(leg.role)):
+                self.gates.thaw(leg.host_lms)
+        return bool(self._frozen(transaction))
+
+    def _frozen(self, transaction: Transaction) -> list[Leg]:
+        return [
+            leg
+            for leg in transaction.legs
+            if self.gates.standing(leg.host_lms).state is TenantState.FROZEN
+        ]
 
     async def _retry_later(self, claim: Claim, reason: str) -> Outcome:
         now = self.clock.now()

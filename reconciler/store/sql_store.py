@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
-from reconciler.core.status import LIVE, DcbStatus
+from reconciler.core.status import LIVE, OPEN_INTENTS, DcbStatus
 from reconciler.ports import (
     Claim,
     Entrance,
@@ -265,6 +265,9 @@ def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) ->
         query = query.where(_T.id.in_(selection.ids))
     if selection.due_only:
         query = query.where(_T.next_poll_at <= now)
+    if selection.with_effects_only:
+        still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
+        query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
     return query
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, Index, Table, UniqueConstraint, text
@@ -24,6 +24,12 @@ class TransactionRow(SQLModel, table=True):
             "claimed_by",
             sqlite_where=text("claimed_by IS NOT NULL"),
             postgresql_where=text("claimed_by IS NOT NULL"),
+        ),
+        Index(
+            "transactions_failing",
+            "failures",
+            sqlite_where=text("failures > 0"),
+            postgresql_where=text("failures > 0"),
         ),
         Index("transactions_status", "status", "status_since"),
         CheckConstraint("(parked_reason IS NULL) = (parked_since IS NULL)", name="parked_is_whole"),
@@ -271,6 +277,33 @@ class OutboxRow(SQLModel, table=True):
     last_error: str | None = None
 
 
+class TenantRow(SQLModel, table=True):
+    """How a library stands with us, and up to when its calls are given away."""
+
+    __tablename__ = "tenants"
+
+    code: str = Field(primary_key=True)
+    slots_until: datetime | None = None
+    state: str
+    since: datetime | None = None
+    reason: str = ""
+    resumes_at: datetime | None = None
+    strikes: int = 0
+    remaining: int | None = None
+    remaining_at: datetime | None = None
+
+
+class CallsRow(SQLModel, table=True):
+    """How often a library was called on one of its days."""
+
+    __tablename__ = "calls"
+
+    tenant: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    calls: int = 0
+    throttled: int = 0
+
+
 def _table(model: type[SQLModel]) -> Table:
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
@@ -287,4 +320,6 @@ PLACINGS = _table(PlacingRow)
 SUPPLIERS_TRIED = _table(SupplierTriedRow)
 PAUSES = _table(PauseRow)
 OUTBOX = _table(OutboxRow)
+TENANTS = _table(TenantRow)
+CALLS = _table(CallsRow)
 """The models' tables, for Core statements."""

@@ -66,6 +66,7 @@ CREATE TABLE transactions (
 CREATE INDEX transactions_due ON transactions (tenant, next_poll_at)
     WHERE next_poll_at IS NOT NULL AND paused_since IS NULL;
 CREATE INDEX transactions_claimed ON transactions (claimed_by) WHERE claimed_by IS NOT NULL;
+CREATE INDEX transactions_failing ON transactions (failures) WHERE failures > 0;
 CREATE INDEX transactions_status ON transactions (status, status_since);
 
 -- Which process looks after a library. Every taking raises `term`, which guards all writes for its
@@ -250,6 +251,32 @@ CREATE TABLE outbox (
     CONSTRAINT outbox_state_is_known CHECK (state IN ('pending', 'delivered', 'dead'))
 );
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE state = 'pending';
+
+-- How each library stands with us. `slots_until`: calls up to then are given away, in slices of
+-- a second, so that all processes together keep to its calls per second.
+CREATE TABLE tenants (
+    code VARCHAR NOT NULL PRIMARY KEY,
+    slots_until DATETIME,
+    state VARCHAR NOT NULL,
+    since DATETIME,
+    reason VARCHAR NOT NULL DEFAULT '',
+    resumes_at DATETIME,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    remaining INTEGER,
+    remaining_at DATETIME,
+    CONSTRAINT tenant_state_is_known CHECK (
+        state IN ('open', 'throttled', 'short of quota', 'quota used up', 'outage', 'frozen')
+    )
+);
+
+-- How often a library was called on one of its days: one row for each, kept.
+CREATE TABLE calls (
+    tenant VARCHAR NOT NULL,
+    day DATE NOT NULL,
+    calls INTEGER NOT NULL DEFAULT 0,
+    throttled INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, day)
+);
 
 CREATE TRIGGER history_is_append_only BEFORE UPDATE ON history
 BEGIN

@@ -11,13 +11,13 @@ import pytest
 
 from reconciler.alma.surveyor import PROBES
 from reconciler.core.advice import BELIEFS, TO_DO
-from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.cadence import DEFAULT_INTERVALS, PACE, WATCHED
 from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
-from reconciler.core.lookahead import FIRST_READS
+from reconciler.core.lookahead import FIRST_READS, TELLTALE, THOROUGH_EVERY
 from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
@@ -62,7 +62,11 @@ TRACKED = subprocess.run(
         (BELIEFS, DcbStatus),
         (TO_DO, DcbStatus),
         (FIRST_READS, DcbStatus),
+        (TELLTALE, DcbStatus),
+        (THOROUGH_EVERY, DcbStatus),
         (DEFAULT_INTERVALS, LIVE),
+        (PACE, LIVE),
+        (WATCHED, LIVE),
         (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
         (STILL_NEEDED, EffectKind),

@@ -10,16 +10,20 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from reconciler import logs
-from tests.bench import cycle
+from tests.bench import backlog, cycle, idle, month, tracked
 
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, list[str]]]] = {
     "cycle": cycle.measure,
+    "backlog": backlog.measure,
+    "tracked": tracked.measure,
+    "idle": idle.measure,
+    "month": month.measure,
 }
 
 
 def main() -> None:
     logs.set_up("ERROR", "text")
-    names = sys.argv[1:] or list(MEASUREMENTS)
+    names = [each for each in sys.argv[1:] if each != "--full"] or list(MEASUREMENTS)
     print(
         f"python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )

@@ -20,6 +20,7 @@ from reconciler.core.status import (
     IntentState,
     Outcome,
     Role,
+    TenantState,
     Workflow,
 )
 from reconciler.errors import SchemaError
@@ -93,7 +94,16 @@ def test_racing_migrators_apply_each_file_once(sqlite_url: str, postgres_server:
 @pytest.mark.parametrize("folder", ["sqlite", "postgres"])
 def test_the_checks_mirror_the_enums(folder: str) -> None:
     sql = "\n".join(path.read_text() for path in sorted((ROOT / "sql" / folder).glob("*.sql")))
-    for enum in (DcbStatus, Role, Workflow, Outcome, HistoryKind, EffectKind, IntentState):
+    for enum in (
+        DcbStatus,
+        Role,
+        Workflow,
+        Outcome,
+        HistoryKind,
+        EffectKind,
+        IntentState,
+        TenantState,
+    ):
         for word in enum:
             assert f"'{word}'" in sql, f"{enum.__name__}.{word} is in no CHECK of sql/{folder}"
     assert "status IN ('FINALISED', 'HANDED_OFF_AS_LOCAL', 'ERROR')" in sql

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,14 +12,23 @@ import pytest
 
 from reconciler.alma.connections import Connections, Timeouts
 from reconciler.alma.gateway import READ_ATTEMPTS, Gateway
-from reconciler.alma.limiter import Limiter
 from reconciler.alma.reader import Reader
+from reconciler.alma.valve import Valve
 from reconciler.clock import SystemClock
-from reconciler.core.model import Barcode, HoldingId, ItemPid, LoanId, MmsId, RequestId, UserId
+from reconciler.core.model import (
+    Barcode,
+    HoldingId,
+    HostLmsCode,
+    ItemPid,
+    LoanId,
+    MmsId,
+    RequestId,
+    UserId,
+)
+from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports import Clock
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve
-from tests.support.clock import FakeClock
 
 K = FailureKind
 
@@ -40,10 +50,20 @@ def base_url(sandbox: Sandbox) -> Iterator[str]:
 
 
 class PatientClock(SystemClock):
-    """Real time, without the waits between attempts."""
+    """Real time, with every wait leapt over."""
+
+    def __init__(self) -> None:
+        self.leapt = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.leapt)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.leapt
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds * 0)
+        self.leapt += max(0.0, seconds)
+        await asyncio.sleep(0)
 
 
 def gateway_to(
@@ -52,12 +72,21 @@ def gateway_to(
     connections = Connections(
         base_url, clock=clock, timeouts=Timeouts(1.0, 0.5, 1.0), transport=transport
     )
-    return Gateway(connections, "KEY-uni-a", limiter=Limiter(1_000_000, clock), clock=clock)
+    valve = Valve(Terms(HostLmsCode("uni-a"), reserve=0), 1_000_000, clock)
+    return Gateway(connections, "KEY-uni-a", valve=valve, clock=clock)
+
+
+def valve_of(gateway: Gateway) -> Valve:
+    return gateway._valve
 
 
 @pytest.fixture
-async def gateway(base_url: str) -> AsyncIterator[Gateway]:
-    clock = PatientClock()
+def clock() -> PatientClock:
+    return PatientClock()
+
+
+@pytest.fixture
+async def gateway(base_url: str, clock: PatientClock) -> AsyncIterator[Gateway]:
     made = gateway_to(base_url, clock)
     yield made
     await made.aclose()
@@ -209,13 +238,21 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "fields", "kind"), FAULTS, ids=[each[0] for each in FAULTS])
 async def test_every_fault_is_one_typed_failure_and_the_next_read_is_well(
-    sandbox: Sandbox, read_item: Read, fault: str, fields: dict[str, Any], kind: FailureKind
+    sandbox: Sandbox,
+    read_item: Read,
+    clock: PatientClock,
+    fault: str,
+    fields: dict[str, Any],
+    kind: FailureKind,
 ) -> None:
     sandbox.faults.add(fault, times=None, **fields)
     failure = await failing(read_item)
     assert failure.kind is kind
     assert "KEY-uni-a" not in repr(failure.__dict__)
     sandbox.faults.clear()
+    if kind is K.QUOTA_EXHAUSTED:  # until midnight, or a probe in a quarter of an hour
+        assert (await failing(read_item)).kind is K.RESTING
+        await clock.sleep(20 * 60)
     assert (await read_item()).state == "IN_PLACE"
 
 
@@ -286,34 +323,4 @@ async def test_the_quota_that_alma_tells_is_kept(
 ) -> None:
     alma.quota.remaining = 1000
     await read_item()
-    assert gateway.tally.remaining_today == 999
-
-
-# --- the limiter -------------------------------------------------------------
-
-
-async def test_no_second_holds_more_than_the_rate() -> None:
-    clock = FakeClock(SystemClock().now())
-    limiter = Limiter(24, clock)
-    grants: list[float] = []
-
-    async def worker() -> None:
-        for _ in range(10):
-            await limiter.acquire()
-            grants.append(clock.monotonic())
-
-    await asyncio.gather(*(worker() for _ in range(12)))
-    assert len(grants) == 120
-    busiest = max(sum(start <= at < start + 1 for at in grants) for start in grants)
-    assert busiest <= 25
-    assert 4.9 <= grants[-1] - grants[0] <= 5.1
-
-
-async def test_a_pause_holds_everybody_back() -> None:
-    clock = FakeClock(SystemClock().now())
-    limiter = Limiter(10, clock)
-    await limiter.acquire()
-    started = clock.monotonic()
-    limiter.pause(7)
-    await asyncio.gather(limiter.acquire(), limiter.acquire())
-    assert clock.monotonic() - started == pytest.approx(7.1)
+    assert valve_of(gateway).standing.remaining == 999

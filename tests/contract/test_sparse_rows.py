@@ -81,7 +81,7 @@ def test_a_row_that_lacks_everything_with_a_default_is_polled(
             at = NOW.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
             columns = {key: at if each is NOW else each for key, each in columns.items()}
         connection.execute(
-            text(f"INSERT INTO transactions ({names}) VALUES ({values})"),  # noqa: S608
+            text(f"INSERT INTO transactions ({names}) VALUES ({values})"),
             columns,
         )
         connection.execute(

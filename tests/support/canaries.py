@@ -72,7 +72,7 @@ def _texts(path: Path) -> Iterable[str]:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         for (table,) in names.fetchall():
-            for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - our tables
+            for row in connection.execute(f'SELECT * FROM "{table}"'):
                 yield " ".join(value for value in row if isinstance(value, str))
         connection.close()
     except sqlite3.DatabaseError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from reconciler.core.lookahead import FIRST_READS, first_reads, further_reads
-from reconciler.core.model import Observation, Remembered, Transaction
+from reconciler.core.lookahead import FIRST_READS, THOROUGH_EVERY, first_reads, further_reads
+from reconciler.core.model import Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.core.view import View
 from tests.support.build import (
@@ -35,6 +37,12 @@ def known(
     return before.with_legs(
         {each.role: replace(each, item=SEEN, request=SEEN, loan=SEEN) for each in before.legs}
     )
+
+
+def quiet(status: DcbStatus, looks: int = 1, **changes: object) -> Transaction:
+    """One of which the last looks showed nothing new, and no second look was asked for."""
+    before = known(status, unchanged_looks=looks, **changes)
+    return replace(before, last_poll_at=NOW - timedelta(hours=8), next_poll_at=NOW)
 
 
 def reads(before: Transaction, observation: Observation | None = None) -> set[str]:
@@ -141,3 +149,61 @@ def test_a_journey_that_jumped_is_caught_up_in_one_look() -> None:
     )
     assert "supplier item" in reads(known(S.READY_FOR_PICKUP), jumped)
     assert "supplier loan" in reads(known(S.LOANED), returned)
+
+
+# --- brief looks -------------------------------------------------------------
+
+LOANED_BY_ID = {"borrower": leg(Role.BORROWER, loan_id="L1")}
+RETURNED_BY_ID = {"supplier": leg(Role.SUPPLIER, loan_id="L1")}
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "expected"),
+    [
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, {}, {"supplier item"}),
+        (S.PICKUP_TRANSIT, {}, {"borrower item"}),
+        (S.READY_FOR_PICKUP, {}, {"borrower item"}),
+        (S.LOANED, LOANED_BY_ID, {"borrower loan"}),
+        (S.RETURN_TRANSIT, RETURNED_BY_ID, {"supplier loan"}),
+        (S.RETURN_TRANSIT, {}, {"supplier item"}),
+    ],
+)
+def test_a_look_between_two_thorough_ones_is_one_read(
+    status: DcbStatus, changes: dict[str, Any], expected: set[str]
+) -> None:
+    assert reads(quiet(status, **changes)) == expected
+
+
+def test_a_brief_look_that_shows_nothing_new_is_over() -> None:
+    same = look(borrower={"item": item("1/")})
+    assert reads(quiet(S.READY_FOR_PICKUP), same) == set()
+
+
+def test_a_brief_look_that_shows_anything_new_becomes_thorough() -> None:
+    lent = look(borrower={"item": item("0/LOAN")})
+    assert {"borrower request", "borrower loan"} <= reads(quiet(S.READY_FOR_PICKUP), lent)
+    failed = look(borrower={"item": unreadable()})
+    assert "borrower request" in reads(quiet(S.READY_FOR_PICKUP), failed)
+
+
+def test_an_item_that_is_no_longer_requested_makes_us_ask_for_the_request() -> None:
+    held = Remembered("PLACED", "NOT_STARTED", NOW, since=NOW)
+    waiting = quiet(S.READY_FOR_PICKUP)
+    waiting = waiting.with_legs({each.role: replace(each, request=held) for each in waiting.legs})
+    in_place = item("1/").value
+    assert in_place is not None
+    free = look(borrower={"item": Seen.of(replace(in_place, requested=False), NOW)})
+    wanted = look(borrower={"item": Seen.of(replace(in_place, requested=True), NOW)})
+    assert "borrower request" in reads(waiting, free)
+    assert reads(waiting, wanted) == set()
+
+
+def test_a_look_is_thorough_first_after_a_failure_when_asked_for_soon_and_now_and_then() -> None:
+    thorough = {"borrower item", "borrower request"}
+    usual = quiet(S.READY_FOR_PICKUP)
+    assert reads(replace(usual, last_poll_at=None)) == thorough
+    assert reads(replace(usual, failures=1)) == thorough
+    assert reads(replace(usual, last_poll_at=NOW - timedelta(minutes=1))) == thorough
+    every = THOROUGH_EVERY[S.READY_FOR_PICKUP]
+    found = [reads(quiet(S.READY_FOR_PICKUP, n)) == thorough for n in range(3 * every)]
+    assert sum(found) == 3

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.cadence import DEFAULT_INTERVALS
+from reconciler.core.model import HostLmsCode
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 from reconciler.settings import AlmaSettings, SecretRef, Settings
@@ -96,6 +97,15 @@ def test_yaml_1_2_no_is_a_name_and_22_30_is_text(write) -> None:  # type: ignore
             "host_lms:\n  alma: {type: external, mode: act}\n",
             "line 2: host_lms.alma.mode: unknown key; known here: type",
         ),
+        (
+            ALMA + '    open_hours: {Mon-Fri: "20:00-08:00"}\n',
+            "line 6: host_lms.uni-a.open_hours: Mon-Fri: 20:00-08:00: "
+            "expected hours such as 08:00-20:00",
+        ),
+        (
+            ALMA + '    open_hours: {Monday: "08:00-20:00"}\n',
+            "line 6: host_lms.uni-a.open_hours: Monday: expected a day such as Mon or Mon-Fri",
+        ),
         ("host_lms: {a: {type: alma}}\n", "line 1: host_lms.a.base_url: missing"),
         (ALMA + "    timezone: Wien\n", "line 6: host_lms.uni-a.timezone: expected a time zone"),
         (
@@ -183,3 +193,12 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_missing_secret_says_where_it_was_looked_for(ref: SecretRef, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         ref.resolve({})
+
+
+def test_open_hours_are_read_by_weekday(write) -> None:  # type: ignore[no-untyped-def]
+    text = ALMA + '    open_hours: {Mon-Fri: "08:00-20:00", Sat: "10:00-24:00"}\n'
+    host = load(write(text), {}).alma_hosts()[HostLmsCode("uni-a")]
+    assert host.hours is not None
+    assert host.hours.days[4] == (time(8), time(20))
+    assert host.hours.days[5:] == ((time(10), time(0)), None)
+    assert load(write(ALMA), {}).alma_hosts()[HostLmsCode("uni-a")].hours is None

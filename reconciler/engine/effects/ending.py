@@ -21,6 +21,8 @@ from reconciler.errors import AlmaFailure, FailureKind
 SOON = timedelta(seconds=30)
 FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=12)
+AFTER_A_REST = timedelta(minutes=2)
+"""A library that rests is not asked; what waits for it is taken up soon after it is back."""
 MOST_AMBIGUITIES = 2
 
 
@@ -81,6 +83,9 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
 
 def unreadable(intent: Intent, failure: AlmaFailure, now: datetime) -> Ending:
     """The world could not be looked at: nothing was sent, nothing is concluded."""
+    if failure.kind is FailureKind.RESTING:
+        rested = replace(_with_failure(intent, failure), next_attempt_at=now + AFTER_A_REST)
+        return Ending(rested, str(failure), is_news=False)
     later = replace(
         _with_failure(intent, failure),
         next_attempt_at=now + SOON * 2 ** min(intent.refusals, 6),
@@ -102,6 +107,7 @@ def failed(intent: Intent, failure: AlmaFailure, now: datetime, settle: timedelt
     if failure.nothing_happened or failure.kind is FailureKind.CREDENTIALS:
         wait = FIRST_RETRY if failure.kind is not FailureKind.UNREACHABLE else SOON
         wait = SOON if failure.kind is FailureKind.THROTTLED else wait
+        wait = AFTER_A_REST if failure.kind is FailureKind.RESTING else wait
         again = replace(intent, state=IntentState.PLANNED, next_attempt_at=now + wait)
         return Ending(again, f"nothing was done: {told}", failure.code, is_news=False)
     return ambiguous(intent, told, now, settle)

@@ -1,0 +1,132 @@
+"""What this process knows of one library's quota, and what all processes know together.
+
+Changes are told once (log) and kept in the row that all share; calls are counted there whenever
+the row is touched anyway. The database failing is the engine's to report: here it only means that
+this process goes by what it knows itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from reconciler.core.standing import TenantStanding, Terms
+from reconciler.core.status import TenantState
+from reconciler.errors import StoreUnavailable
+from reconciler.ports import Clock, Share, SharedQuota
+
+SAME_TROUBLE = timedelta(hours=1)
+
+
+class Account:
+    """One library's standing. `calls` and `throttled` were made since they were last counted."""
+
+    def __init__(self, terms: Terms, clock: Clock, shared: SharedQuota | None) -> None:
+        self.standing = TenantStanding()
+        self.calls = 0
+        self.throttled = 0
+        self._terms = terms
+        self._clock = clock
+        self._shared = shared
+        self._is_news = self._is_back = False
+        self._alarmed_at: dict[TenantState, datetime] = {}
+        self._saver: asyncio.Task[None] | None = None
+
+    def become(self, standing: TenantStanding) -> None:
+        """A change that this process has found."""
+        before, self.standing = self.standing, standing
+        if standing == before:
+            return
+        self._is_news = True
+        if standing.state is not before.state:
+            self._announce(before, standing)
+        if not _only_the_remaining_calls(before, standing):
+            self._save_soon()
+
+    def adopt(self, standing: TenantStanding) -> None:
+        """What another process has found, unless this one has found something since."""
+        if not self._is_news:
+            self.standing = standing
+
+    async def slice(self, seconds: float) -> datetime:
+        """Take the next seconds for this process alone; when they start."""
+        if self._shared is None:
+            return self._clock.now()
+        return await self._tell(self._shared, seconds)
+
+    async def aclose(self, unused: tuple[datetime, datetime] | None) -> None:
+        """Keep what was counted and found; give back what was taken and is not used."""
+        if self._saver is not None:
+            await asyncio.wait({self._saver})
+        is_owed = self.calls or self.throttled or self._is_news or self._is_back or unused
+        if self._shared and is_owed:
+            await self._tell(self._shared, 0.0, unused)
+
+    def _announce(self, before: TenantStanding, after: TenantStanding) -> None:
+        bound = logger.bind(host_lms=self._terms.code, standing=str(after.state))
+        if after.is_open:
+            self._is_back = before.state is not TenantState.THROTTLED or before.strikes > 1
+            if self._is_back:
+                bound.bind(was=str(before.state)).warning("library is back")
+        elif after.state is TenantState.THROTTLED:
+            bound.info("library was called too often: a pause")
+        elif self._was_alarmed_of(after.state):
+            bound.bind(reason=after.reason).warning("library rests again")
+        else:
+            bound.bind(reason=after.reason).error("library rests")
+
+    def _was_alarmed_of(self, state: TenantState) -> bool:
+        """Trouble that comes back within the hour is the same trouble: one alarm."""
+        now, before = self._clock.now(), self._alarmed_at.get(state)
+        self._alarmed_at[state] = now
+        return before is not None and now - before < SAME_TROUBLE
+
+    def _save_soon(self) -> None:
+        if self._shared is not None and (self._saver is None or self._saver.done()):
+            self._saver = asyncio.create_task(self._save(self._shared))
+
+    async def _save(self, shared: SharedQuota) -> None:
+        while self._is_news or self._is_back:
+            await self._tell(shared, 0.0)
+
+    async def _tell(
+        self,
+        shared: SharedQuota,
+        seconds: float,
+        unused: tuple[datetime, datetime] | None = None,
+    ) -> datetime:
+        """Say what is new, hear what others have found, take a slice."""
+        now = self._clock.now()
+        ask = Share(
+            tenant=self._terms.code,
+            now=now,
+            day=self._terms.day_of(now),
+            seconds=seconds,
+            calls=self.calls,
+            throttled=self.throttled,
+            standing=self.standing if self._is_news else None,
+            unused=unused,
+        )
+        is_back = self._is_back
+        self.calls = self.throttled = 0
+        self._is_news = self._is_back = False
+        try:
+            answer = await shared.share(ask)
+            if is_back:
+                await shared.wake(self._terms.code, now)
+        except StoreUnavailable:
+            self.calls += ask.calls
+            self.throttled += ask.throttled
+            logger.bind(host_lms=self._terms.code).warning("quota is not shared: no database")
+            return now
+        self.adopt(answer.standing)
+        return answer.starts_at
+
+
+def _only_the_remaining_calls(before: TenantStanding, after: TenantStanding) -> bool:
+    """Every answer changes these; they are told with the next slice."""
+    same = replace(before, remaining=after.remaining, remaining_at=after.remaining_at)
+    return same == after

@@ -1,0 +1,55 @@
+"""The valves of all libraries, as the engine sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from reconciler.alma.valve import Valve
+from reconciler.core.model import HostLmsCode
+from reconciler.core.standing import TenantStanding
+
+_OPEN = TenantStanding()
+
+
+class Valves:
+    """`ports.Gates`. A library that is not an Alma is always open: it is never called."""
+
+    def __init__(self, valves: Mapping[HostLmsCode, Valve]) -> None:
+        self._valves = valves
+
+    def __getitem__(self, tenant: HostLmsCode) -> Valve:
+        return self._valves[tenant]
+
+    def standing(self, tenant: HostLmsCode) -> TenantStanding:
+        valve = self._valves.get(tenant)
+        return valve.standing if valve else _OPEN
+
+    def freeze(self, tenant: HostLmsCode, reason: str) -> None:
+        """Conclude nothing more from what this library shows, until things are found again."""
+        if tenant in self._valves:
+            self._valves[tenant].freeze(reason)
+
+    def begin_probe(self, tenant: HostLmsCode) -> None:
+        """A look begins that shows whether things are found again."""
+        if tenant in self._valves:
+            self._valves[tenant].begin_probe()
+
+    def thaw(self, tenant: HostLmsCode) -> None:
+        """Things are found again."""
+        if tenant in self._valves:
+            self._valves[tenant].thaw()
+
+    def probe_now(self, tenant: HostLmsCode) -> None:
+        """A person asks: an outage is probed at once, whenever the next probe was to be."""
+        if tenant in self._valves:
+            self._valves[tenant].probe_now()
+
+    def adopt(self, standings: Mapping[HostLmsCode, TenantStanding]) -> None:
+        """What other processes have found meanwhile."""
+        for tenant, standing in standings.items():
+            if tenant in self._valves:
+                self._valves[tenant].adopt(standing)
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(valve.aclose() for valve in self._valves.values()))

@@ -1,0 +1,128 @@
+"""`ports.Quotas`: one row for each library, shared by all processes that call it.
+
+A process takes its calls in slices of time, so that the row is touched once a second and not once
+a call. The row is locked while it is read and written.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from reconciler.core.model import HostLmsCode
+from reconciler.core.standing import TenantStanding
+from reconciler.core.status import TenantState
+from reconciler.ports import CallsOfDay, Share, Slice
+from reconciler.store.database import Database
+from reconciler.store.tables import CALLS, LEGS, TENANTS, TRANSACTIONS
+
+FURTHEST = timedelta(seconds=30)
+"""A row that is given away further ahead than this was written before a clock was set back."""
+
+
+class SqlQuotas:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def share(self, ask: Share) -> Slice:
+        """Take a slice, add to the day's count, say what was found; all in one transaction."""
+        with self._database.write() as connection:
+            row = self._locked(connection, ask.tenant)
+            standing = ask.standing or _standing(row)
+            starts_at = _next_slot(row["slots_until"], ask.now)
+            values = _values(standing) if ask.standing is not None else {}
+            if ask.seconds:
+                values["slots_until"] = starts_at + timedelta(seconds=ask.seconds)
+            elif ask.unused is not None and row["slots_until"] == ask.unused[1]:
+                values["slots_until"] = ask.unused[0]
+            if values:
+                connection.execute(
+                    update(TENANTS).where(TENANTS.c.code == ask.tenant).values(values)
+                )
+            if ask.calls or ask.throttled:
+                self._count(connection, ask)
+        return Slice(starts_at, standing)
+
+    def standings(self) -> dict[HostLmsCode, TenantStanding]:
+        """How each library that was ever called stands."""
+        with self._database.read() as connection:
+            found = connection.execute(select(TENANTS)).mappings()
+            return {HostLmsCode(row["code"]): _standing(row) for row in found}
+
+    def calls(self, since: date) -> list[CallsOfDay]:
+        chosen = select(CALLS).where(CALLS.c.day >= since).order_by(CALLS.c.tenant, CALLS.c.day)
+        with self._database.read() as connection:
+            return [CallsOfDay(**row) for row in connection.execute(chosen).mappings()]
+
+    def wake(self, tenant: HostLmsCode, now: datetime) -> int:
+        """Make due what failed while the library rested; how many transactions that were."""
+        columns = TRANSACTIONS.c
+        there = select(LEGS.c.transaction_id).where(LEGS.c.host_lms == tenant)
+        woken = (
+            update(TRANSACTIONS)
+            .where(columns.failures > 0, columns.next_poll_at > now, columns.id.in_(there))
+            .values(next_poll_at=now)
+        )
+        with self._database.write() as connection:
+            return connection.execute(woken).rowcount
+
+    def _locked(self, connection: Connection, tenant: HostLmsCode) -> RowMapping:
+        """The library's row, made if there is none, and ours until the end of the transaction."""
+        chosen = select(TENANTS).where(TENANTS.c.code == tenant).with_for_update()
+        found = connection.execute(chosen).mappings().first()
+        if found is None:
+            connection.execute(self._unless_there(tenant))
+            found = connection.execute(chosen).mappings().one()
+        return found
+
+    def _unless_there(self, tenant: HostLmsCode) -> Any:
+        values = {"code": tenant, "state": str(TenantState.OPEN), "reason": "", "strikes": 0}
+        if self._database.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert as upsert
+        else:
+            from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]
+        return upsert(TENANTS).values(values).on_conflict_do_nothing()
+
+    def _count(self, connection: Connection, ask: Share) -> None:
+        c = CALLS.c
+        added = connection.execute(
+            update(CALLS)
+            .where(c.tenant == ask.tenant, c.day == ask.day)
+            .values(calls=c.calls + ask.calls, throttled=c.throttled + ask.throttled)
+        )
+        if not added.rowcount:  # the library's row is locked: nobody else adds it meanwhile
+            values = {"tenant": ask.tenant, "day": ask.day}
+            values |= {"calls": ask.calls, "throttled": ask.throttled}
+            connection.execute(insert(CALLS), values)
+
+
+def _next_slot(slots_until: datetime | None, now: datetime) -> datetime:
+    if slots_until is None or slots_until < now or slots_until > now + FURTHEST:
+        return now
+    return slots_until
+
+
+def _standing(row: RowMapping) -> TenantStanding:
+    return TenantStanding(
+        state=TenantState(row["state"]),
+        since=row["since"],
+        reason=row["reason"],
+        resumes_at=row["resumes_at"],
+        strikes=row["strikes"],
+        remaining=row["remaining"],
+        remaining_at=row["remaining_at"],
+    )
+
+
+def _values(standing: TenantStanding) -> dict[str, Any]:
+    return {
+        "state": str(standing.state),
+        "since": standing.since,
+        "reason": standing.reason,
+        "resumes_at": standing.resumes_at,
+        "strikes": standing.strikes,
+        "remaining": standing.remaining,
+        "remaining_at": standing.remaining_at,
+    }
