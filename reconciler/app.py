@@ -173,12 +173,15 @@ class App:
         return report
 
     def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
-        """How one Alma is set up. Raises SettingsError when its key cannot be found."""
+        """How one Alma is set up; a person who asks is answered below the daily reserve too.
+
+        Raises SettingsError when its key cannot be found.
+        """
         from reconciler.alma.surveyor import Surveyor
 
         if code not in self._gateways:
             self._gateways[code] = self._gateway(code)
-        return Surveyor(self._gateways[code])
+        return Surveyor(self._gateways[code].for_effects())
 
     def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Every secret of the settings by its key there, and a use of it.
