@@ -62,7 +62,7 @@ class InlineStorage(Storage):
 
     async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         if self._death.came.is_set():
-            await self._death.take()
+            raise asyncio.CancelledError
         return call(*args, **kwargs)
 
 
@@ -191,7 +191,7 @@ class Month:
         task = asyncio.ensure_future(work)
         end = asyncio.ensure_future(self.death.came.wait())
         await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
+        if task.done() and not self.death.came.is_set():
             end.cancel()
             return task.result()
         others = asyncio.all_tasks() - {asyncio.current_task()}
