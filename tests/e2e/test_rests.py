@@ -13,7 +13,7 @@ from loguru import logger
 from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.status import DcbStatus, TenantState
-from reconciler.engine.cycle import AT_ONCE_PER_TENANT, CycleOptions
+from reconciler.engine.cycle import CycleOptions
 from reconciler.sandbox import Sandbox
 from tests.support.lab import Lab, lab
 from tests.support.world import World
@@ -182,7 +182,7 @@ def test_people_see_who_rests_and_how_much_is_left(any_world: World) -> None:
     by_code = {row["host_lms"]: row for row in report}
     asked = world.sandbox.calls
     assert by_code["uni-a"]["used_today"] == sum(call.institution == "uni-a" for call in asked)
-    # Of calls that are out side by side, the answer that is heard last need not be the last counted.
+    # Of calls that are out side by side, the answer heard last need not be the one counted last.
     heard_late = by_code["uni-a"]["remaining"] - world.lender.quota.remaining
     assert 0 <= heard_late < by_code["uni-a"]["used_today"]
     assert by_code["uni-c"]["remaining"] is None  # never asked: unknown, not 0
