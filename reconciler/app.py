@@ -178,7 +178,7 @@ class App:
 
         if code not in self._gateways:
             self._gateways[code] = self._gateway(code)
-        return Surveyor(self._gateways[code])
+        return Surveyor(self._gateways[code].for_effects())
 
     def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Every secret of the settings by its key there, and a use of it.

@@ -28,6 +28,7 @@ _TOPIC = 26
 
 async def examined(app: App, source: str, mounts: Path = MOUNTS) -> Checkup:
     """Settings, secrets, database and every Alma. Only GETs; nothing is stored."""
+    app.keeps_quota = False
     database = survey(app.database, mounts)
     secrets = [_secret_sight(key, use) for key, use in app.secrets()]
     premises = Premises(source, len(app.settings.host_lms), secrets, database)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,10 +14,7 @@ from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.status import DcbStatus, TenantState
 from reconciler.engine.cycle import CycleOptions
-from reconciler.ports import Owner, Selection
 from reconciler.sandbox import Sandbox
-from reconciler.store.database import Database
-from reconciler.store.sql_store import SqlStore
 from tests.support.lab import Lab, lab
 from tests.support.world import World
 
