@@ -173,7 +173,10 @@ class App:
         return report
 
     def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
-        """How one Alma is set up. Raises SettingsError when its key cannot be found."""
+        """How one Alma is set up; a person who asks is answered below the daily reserve too.
+
+        Raises SettingsError when its key cannot be found.
+        """
         from reconciler.alma.surveyor import Surveyor
 
         if code not in self._gateways:

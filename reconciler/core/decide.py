@@ -56,7 +56,7 @@ def decide(
     attentions = find_attentions(view, status)
     suspicion = attentions[0].look_again_in if attentions else None
     after, newly_parked = _attended(_still_acknowledged(after, attentions, failed), attentions, now)
-    waits = (*_waits(findings, status), suspicion)
+    waits = (*_waits(findings, status), suspicion, *_attempts(after, now))
     wait = min((each for each in waits if each is not None), default=None)
     verdicts = _verdicts(findings, steps, status)
     after = replace(
@@ -185,6 +185,15 @@ def _timeless(verdict: RuleVerdict) -> RuleVerdict:
     return replace(
         verdict, evidence=tuple(replace(each, seen_at=None) for each in verdict.evidence)
     )
+
+
+def _attempts(after: Transaction, now: datetime) -> Iterator[timedelta]:
+    """After how long an effect is tried again: a look does not put it off."""
+    if after.parked or after.paused:
+        return
+    for intent in after.intents:
+        if intent.is_open and intent.next_attempt_at and intent.next_attempt_at > now:
+            yield intent.next_attempt_at - now
 
 
 def _waits(findings: Findings, status: DcbStatus) -> Iterator[timedelta | None]:

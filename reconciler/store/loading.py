@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, select
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, select
 
 from reconciler.core.model import Pause, Transaction, TransactionId
 from reconciler.core.placing import is_needed as placing_is_needed
@@ -20,19 +19,28 @@ IDS_PER_STATEMENT = 400
 
 _OVER = (str(IntentState.DONE), str(IntentState.WITHDRAWN))
 
-
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_TRANSACTIONS = select(TRANSACTIONS).where(TRANSACTIONS.c.id.in_(_IDS))
+_LEGS = select(LEGS).where(LEGS.c.transaction_id.in_(_IDS))
+_THINGS = (
+    select(THINGS)
+    .where(THINGS.c.transaction_id.in_(_IDS))
+    .order_by(THINGS.c.created_at, THINGS.c.id)
+)
+_NOT_OVER = (
+    select(INTENTS)
+    .where(INTENTS.c.transaction_id.in_(_IDS), INTENTS.c.state.not_in(_OVER))
+    .order_by(INTENTS.c.asked_by, INTENTS.c.seq)
+)
+_PLACED = select(PLACINGS.c.transaction_id).where(PLACINGS.c.transaction_id.in_(_IDS))
 _STANDING = select(PAUSES).where(PAUSES.c.ended_at.is_(None)).order_by(PAUSES.c.since)
+"""Made once: building a statement costs more than running it."""
 
 
 def load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
     """The transactions in the order of their ids as given; each must exist."""
     wanted = list(ids)
-    found: dict[str, Transaction] = {}
-    for start in range(0, len(wanted), IDS_PER_STATEMENT):
-        some = wanted[start : start + IDS_PER_STATEMENT]
-        chosen = [*_rows_of(connection, TRANSACTIONS, some, column="id")]
-        parts = _parts(connection, some, chosen)
-        found |= {row["id"]: rows.transaction(row, parts[row["id"]]) for row in chosen}
+    found = _found(connection, wanted)
     standing = standing_pauses(connection)
     return [_with_pause(found[id], standing) for id in wanted]
 
@@ -52,10 +60,20 @@ def _with_pause(transaction: Transaction, standing: Sequence[Pause]) -> Transact
 
 def load_one(connection: Connection, id: TransactionId) -> Transaction:
     """Raises UnknownTransaction."""
-    known = select(TRANSACTIONS.c.id).where(TRANSACTIONS.c.id == id)
-    if connection.execute(known).scalar() is None:
+    found = _found(connection, [id])
+    if id not in found:
         raise UnknownTransaction(id)
-    return load(connection, [id])[0]
+    return _with_pause(found[id], standing_pauses(connection))
+
+
+def _found(connection: Connection, ids: Sequence[str]) -> dict[str, Transaction]:
+    found: dict[str, Transaction] = {}
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        some = ids[start : start + IDS_PER_STATEMENT]
+        chosen = connection.execute(_TRANSACTIONS, {"ids": some}).mappings().all()
+        parts = _parts(connection, some, chosen) if chosen else {}
+        found |= {row["id"]: rows.transaction(row, parts[row["id"]]) for row in chosen}
+    return found
 
 
 def _parts(
@@ -63,14 +81,14 @@ def _parts(
 ) -> dict[str, rows.Parts]:
     parts: dict[str, rows.Parts] = defaultdict(rows.Parts)
     sights = {row["id"]: row["sights"] for row in chosen}
-    for row in _rows_of(connection, LEGS, ids):
+    given = {"ids": ids}
+    for row in connection.execute(_LEGS, given).mappings():
         leg = rows.leg(row, sights[row["transaction_id"]])
         parts[row["transaction_id"]].legs[leg.role] = leg
-    for row in _rows_of(connection, THINGS, ids):
+    for row in connection.execute(_THINGS, given).mappings():
         part = parts[row["transaction_id"]]
         part.things = (*part.things, rows.thing(row))
-    open_intents = INTENTS.c.state.not_in(_OVER)
-    for row in _rows_of(connection, INTENTS, ids, open_intents):
+    for row in connection.execute(_NOT_OVER, given).mappings():
         part = parts[row["transaction_id"]]
         part.intents = (*part.intents, rows.intent(row))
     placing = [
@@ -78,24 +96,6 @@ def _parts(
         for row in chosen
         if placing_is_needed(DcbStatus(row["status"]), parts[row["id"]].intents)
     ]
-    known = select(PLACINGS.c.transaction_id).where(PLACINGS.c.transaction_id.in_(placing))
-    for id in connection.execute(known).scalars() if placing else ():
+    for id in connection.execute(_PLACED, {"ids": placing}).scalars() if placing else ():
         parts[id].has_placing_data = True
     return parts
-
-
-_ORDER: dict[str, tuple[Any, ...]] = {
-    "intents": (INTENTS.c.asked_by, INTENTS.c.seq),
-    "things": (THINGS.c.created_at, THINGS.c.id),
-}
-
-
-def _rows_of(
-    connection: Connection,
-    table: Table,
-    ids: Sequence[str],
-    *conditions: Any,
-    column: str = "transaction_id",
-) -> Iterator[RowMapping]:
-    chosen = select(table).where(table.c[column].in_(ids), *conditions)
-    yield from connection.execute(chosen.order_by(*_ORDER.get(table.name, ()))).mappings()

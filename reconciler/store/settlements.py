@@ -102,6 +102,14 @@ _LEG_UPDATE = (
     .where(LEGS.c.transaction_id == bindparam("of_id"), LEGS.c.role == bindparam("of_role"))
     .values({name: bindparam(f"new_{name}") for name in (*rows.LEG_COLUMNS, "host_lms")})
 )
+_INTENT_UPDATE = (
+    update(INTENTS)
+    .where(INTENTS.c.id == bindparam("of_id"))
+    .values(
+        {name: bindparam(f"new_{name}") for name in ("state", *rows.INTENT_COLUMNS, "updated_at")}
+    )
+)
+_LENGTHS = select(_T.id, _T.history_length).where(_T.id.in_(bindparam("ids", expanding=True)))
 """Made once: building a statement costs more than running it."""
 
 
@@ -263,12 +271,9 @@ def _write_ledger(connection: Connection, settlement: Written) -> None:
     id, at = settlement.after.id, settlement.after.last_poll_at or settlement.after.created_at
     if settlement.history:
         at = settlement.history[0].at
-    for intent in settlement.changed:
-        connection.execute(
-            update(INTENTS)
-            .where(INTENTS.c.id == intent.id)
-            .values(**rows.intent_values(intent), updated_at=at)
-        )
+    if settlement.changed:
+        changed = [_intent_parameters(intent, at) for intent in settlement.changed]
+        connection.execute(_INTENT_UPDATE, changed)
     known = {thing.id for thing in settlement.before.things}
     insert_things(connection, id, [each for each in settlement.things if each.id not in known], at)
     for thing in settlement.things:
@@ -296,14 +301,19 @@ def _is_placed(written: Written) -> bool:
 def _first_rows(connection: Connection, settlements: Sequence[Written]) -> dict[str, int]:
     """The number of each transaction's first new history row; its length counts them already."""
     ids = [each.after.id for each in settlements]
-    lengths = select(_T.id, _T.history_length).where(_T.id.in_(ids))
-    length = {row.id: row.history_length for row in connection.execute(lengths)}
+    lengths = connection.execute(_LENGTHS, {"ids": ids})
+    length = {row.id: row.history_length for row in lengths}
     return {each.after.id: length[each.after.id] - len(each.history) + 1 for each in settlements}
 
 
 def _leg_parameters(id: TransactionId, leg: Leg) -> dict[str, Any]:
     values = {f"new_{name}": each for name, each in rows.leg_values(leg).items()}
     return {**values, "of_id": id, "of_role": str(leg.role)}
+
+
+def _intent_parameters(intent: Intent, at: datetime) -> dict[str, Any]:
+    values = {f"new_{name}": each for name, each in rows.intent_values(intent).items()}
+    return {**values, "new_updated_at": at, "of_id": intent.id}
 
 
 def _new_intents(

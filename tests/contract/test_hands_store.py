@@ -43,6 +43,7 @@ from reconciler.ports import (
     Settlement,
 )
 from reconciler.store.database import Database
+from reconciler.store.leases import SqlLeases
 from reconciler.store.pauses import SqlPauses
 from reconciler.store.reports import SqlReports
 from reconciler.store.sql_store import SqlStore
@@ -81,6 +82,11 @@ def add(store: SqlStore, id: str = "t-1", **changes: object) -> Transaction:
 
 
 def claim(store: SqlStore, at: timedelta = timedelta(0)) -> list[Claim]:
+    """Claims of one who looks after the library of these transactions."""
+    leases = SqlLeases(store._database)
+    (lease,) = leases.all([UNI_A], NOW)
+    if lease.owner != ME:
+        assert leases.take([lease], ME, NOW)
     now = NOW + at
     return store.claim(Selection(), ME, now, now + LEASE, 10)
 

@@ -17,6 +17,7 @@ from reconciler.ports import Claim, Entrance, Owner, Selection, Settlement
 from reconciler.store.database import Database
 from reconciler.store.pauses import SqlPauses
 from reconciler.store.sql_store import SqlStore
+from tests.contract.test_store import hold
 from tests.support.build import NOW, UNI_A, item, loan, look, policy, request
 
 ME = Owner("me")
@@ -35,6 +36,7 @@ COMMAND = HistoryEntry(NOW, HistoryKind.COMMAND, "test")
 
 
 def claimed(store: SqlStore, now: Any = NOW) -> list[Claim]:
+    hold(store, ME)
     return store.claim(Selection(UNI_A), ME, now, now + LEASE, 10)
 
 
@@ -72,7 +74,7 @@ def test_a_row_that_lacks_everything_with_a_default_is_polled(
     columns = {
         "id": "t-1", "tenant": "uni-a", "workflow": "RET-STD", "status": "LOANED",
         "status_since": NOW, "created_at": NOW, "next_poll_at": NOW,
-        "sights": "{}", "considered": "[]",
+        "sights": "{}", "considered": "[]", "acknowledged": "[]",
     }  # fmt: skip
     names = ", ".join(columns)
     values = ", ".join(f":{name}" for name in columns)

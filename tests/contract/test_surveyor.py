@@ -11,8 +11,10 @@ import pytest
 
 from reconciler.alma.connections import Connections, Timeouts
 from reconciler.alma.gateway import Gateway
-from reconciler.alma.limiter import Limiter
 from reconciler.alma.surveyor import Surveyor
+from reconciler.alma.valve import Valve
+from reconciler.core.model import HostLmsCode
+from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports import KeyArea
 from reconciler.sandbox import Sandbox, sample_world
@@ -27,7 +29,8 @@ async def surveyor(
 ) -> AsyncIterator[Surveyor]:
     clock = clock or FakeClock(START)
     made = Connections("http://alma", clock=clock, timeouts=Timeouts(), transport=transport)
-    gateway = Gateway(made, "KEY-uni-a", limiter=Limiter(1_000_000, clock), clock=clock)
+    valve = Valve(Terms(HostLmsCode("uni-a"), reserve=0), 1_000_000, clock)
+    gateway = Gateway(made, "KEY-uni-a", valve=valve, clock=clock)
     yield Surveyor(gateway)
     await gateway.aclose()
 

@@ -203,7 +203,9 @@ def mutate(mutant: str, patch: pytest.MonkeyPatch) -> None:
                 waiting, late[:] = list(late), []
                 with write(self) as connection:
                     for each, first in waiting:
-                        rows = [*settlements._notices(each, first, each.history[0].at)]
+                        at = each.history[0].at
+                        notices = settlements.notice_rows(each.after.id, each.notices, first, at)
+                        rows = [*notices]
                         connection.execute(insert(OUTBOX), rows)
 
         patch.setattr(Database, "write", twice)

@@ -74,7 +74,15 @@ def new(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "every"), [("close", 2), ("pause", 5)])
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [
+        ("close", 7),
+        ("pause", 15),
+        pytest.param("close", 1, marks=pytest.mark.long),
+        pytest.param("pause", 1, marks=pytest.mark.long),
+    ],
+)
 async def test_a_command_after_a_kill(
     name: str, every: int, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:

@@ -168,11 +168,19 @@ async def played(
 
 
 SHARES = 2
+WRITES_MOST = ("placing", "loan", "clean-up")
+"""Every second point of these in the ordinary run; all points of all stages with `-m long`."""
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("share", range(SHARES))
-@pytest.mark.parametrize("stage", [name for name, _ in STAGES])
+@pytest.mark.parametrize("share", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(name, marks=[] if name in WRITES_MOST else [pytest.mark.long])
+        for name, _ in STAGES
+    ],
+)
 async def test_killed_at_every_point(
     stage: str, share: int, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:

@@ -121,6 +121,7 @@ def test_sqlite_on_a_full_disk(world: World, heard: NotifySocket) -> None:
         recovers(world, running, heard)
 
 
+@pytest.mark.long
 def test_sqlite_locked_by_somebody_else(world: World, heard: NotifySocket) -> None:
     quick(world, lease="60s")
     with daemon(world, NOTIFY_SOCKET=heard.path) as running:

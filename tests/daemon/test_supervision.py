@@ -63,7 +63,8 @@ def test_a_part_that_fails_ends_the_process(
     tell(f"{how} {what}: {why}; ended {seconds:.1f} s after it")
     assert f"ended: {why}" in running.log
     fed = heard.times("WATCHDOG=1")
-    assert not fed or fed[-1] < begun + DELAY + 2 * WATCHDOG + 1
+    ready = heard.times("READY=1")  # a busy machine takes its time until then
+    assert not fed or fed[-1] < ready[0] + DELAY + 2 * WATCHDOG
 
 
 @pytest.mark.parametrize(("how", "what"), STARVED)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.closing import ENDINGS
-from reconciler.core.model import Transaction, TransactionId
+from reconciler.core.model import HostLmsCode, Transaction, TransactionId
 from reconciler.core.orders import Command, Order
 from reconciler.core.status import (
     DcbStatus,
@@ -25,6 +25,7 @@ from reconciler.core.status import (
 )
 from reconciler.engine.hands import HandsReport
 from reconciler.ports import Owner, Selection
+from reconciler.store.leases import SqlLeases
 from tests.support.lab import Book, Lab
 from tests.support.lab import lab as make_lab
 from tests.support.world import COMMAND, World
@@ -525,7 +526,9 @@ def test_a_command_waits_no_longer_than_it_must(world: World) -> None:
     world.write_settings(polling={"lease": "1s"})
     app = world.app()
     now = app.clock.now()
-    app.store.claim(Selection(), Owner("elsewhere"), now, now + timedelta(hours=1), 10)
+    elsewhere, leases = Owner("elsewhere"), SqlLeases(app.database)
+    assert leases.take(leases.all([HostLmsCode("uni-a")], now), elsewhere, now)
+    assert app.store.claim(Selection(), elsewhere, now, now + timedelta(hours=1), 10)
     said = world.run("park", lend.id, "--reason", "x", check=3)
     assert "a process has been at work on it" in said.out
     app.close()

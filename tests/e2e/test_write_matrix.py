@@ -159,7 +159,9 @@ async def journey(at: Lab, book: Book, write: Write) -> Transaction:
     return await at.rest(book)
 
 
-@pytest.mark.parametrize("lag", LAGS, ids=["no-lag", "lag"])
+@pytest.mark.parametrize(
+    "lag", [pytest.param(LAGS[0], marks=pytest.mark.long), LAGS[1]], ids=["no-lag", "lag"]
+)
 @pytest.mark.parametrize("write", WRITES, ids=lambda each: each.name.replace(" ", "-"))
 async def test_a_write_is_done_once_however_it_is_answered(
     write: Write, lag: float, tmp_path: Path, tell: Callable[[str], None]

@@ -95,7 +95,7 @@ def test_the_log_over_http(control: httpx.Client, uni_a: Alma) -> None:
 def test_state_and_marks(control: httpx.Client, uni_a: Alma) -> None:
     uni_a.hold("local-1", "A0001", "BRANCH", comment="[tx-1]")
     state = control.get("/sandbox/uni-a/state").json()
-    assert len(state["items"]) == 8
+    assert len(state["items"]) == 9
     assert state["requests"][0]["status"] == "IN_PROCESS"
     ours = control.get("/sandbox/uni-a/ours", params={"marker": "[tx-1]"}).json()
     assert ours == {"holds": [state["requests"][0]["request_id"]]}

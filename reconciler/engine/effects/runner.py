@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.effects import STILL_NEEDED, is_undoing
+from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, is_undoing
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -42,6 +42,10 @@ from reconciler.ports import AlmaWriter, Claim, Clock, Settlement, Store
 
 STEPS_AT_ONCE = 60
 """More steps than any transaction has effects; a guard against one that never ends."""
+
+_TURN = {kind: turn for turn, kind in enumerate(CLEARED_BY.values(), start=1)}
+"""Removals among each other keep the order that Alma allows, whenever they were asked for: a loan
+that is found late has to end before the removal of its item, asked for earlier."""
 
 
 @dataclass(slots=True)
@@ -121,7 +125,7 @@ class EffectRunner:
         if transaction.paused:
             return
         seen: set[tuple[Role, str]] = set()
-        for intent in transaction.intents:
+        for intent in _in_turn(transaction.intents):
             place = (intent.role, intent.host_lms)
             if not intent.is_open or place in seen or not self._acts(intent):
                 continue
@@ -318,6 +322,14 @@ class EffectRunner:
             now,
             self.new_id,
         )
+
+
+def _in_turn(intents: tuple[Intent, ...]) -> Iterator[Intent]:
+    """As they were asked for, but removals in their own order."""
+    removals = (intent for intent in intents if intent.kind in _TURN)
+    in_turn = iter(sorted(removals, key=lambda each: _TURN[each.kind]))
+    for intent in intents:
+        yield next(in_turn) if intent.kind in _TURN else intent
 
 
 def _after_a_crash(intent: Intent, patience: timedelta) -> Intent:

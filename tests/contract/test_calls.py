@@ -17,12 +17,13 @@ import pytest
 
 from reconciler.alma.connections import Connections, Timeouts
 from reconciler.alma.gateway import JSON, Call, Gateway
-from reconciler.alma.limiter import Limiter
+from reconciler.alma.valve import Valve
 from reconciler.alma.writer import Writer
 from reconciler.core.model import (
     Barcode,
     DeskCode,
     HoldingId,
+    HostLmsCode,
     ItemPid,
     LibraryCode,
     LoanId,
@@ -30,6 +31,7 @@ from reconciler.core.model import (
     RequestId,
     UserId,
 )
+from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure
 from reconciler.ports import AlmaReader, AlmaWriter, ItemKey, NewHold, NewItem, NewLoan, NewUser
 from reconciler.sandbox import Institution, Sandbox, sample_world
@@ -185,7 +187,8 @@ async def stage() -> Any:
         timeouts=Timeouts(1.0, 1.0, 1.0),
         transport=httpx.ASGITransport(sandbox.app),
     )
-    gateway = Gateway(connections, "KEY-uni-a", limiter=Limiter(1_000_000, clock), clock=clock)
+    valve = Valve(Terms(HostLmsCode("uni-a"), reserve=0), 1_000_000, clock)
+    gateway = Gateway(connections, "KEY-uni-a", valve=valve, clock=clock)
     yield Stage(sandbox["uni-a"], sandbox, Writer(gateway), gateway)
     await gateway.aclose()
 

@@ -1,0 +1,120 @@
+"""Where the physical book is and what happened to it: the truth that the service cannot see.
+
+Nothing here looks at the service or at what an Alma shows. `ends_well` is the oracle: which end a
+transaction may have, given only what physically happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core.parking import ParkReason
+from reconciler.core.status import DcbStatus, Outcome, Workflow
+from tests.journeys.plans import Plan
+
+
+class Where(StrEnum):
+    SHELF = "on the lender's shelf"
+    DEPARTMENT = "in a department of the lender"
+    OUTBOUND = "on its way to the reader"
+    DESK = "at the pickup library's desk"
+    HOLD_SHELF = "on the hold shelf"
+    READER = "with the reader"
+    HOMEBOUND = "on its way home"
+    LENDERS_DESK = "at a desk of the lender"
+    NEXT_READER = "with the lender's next reader"
+    LOST = "lost"
+
+
+class Event(StrEnum):
+    """What is remembered of a book, with the first instant at which it was so."""
+
+    LEFT = "left the lender's shelf"
+    ARRIVED = "reached the pickup library"
+    SHELVED = "stood on the hold shelf"
+    LENT = "was lent to the reader"
+    RETURNED = "was brought back by the reader"
+    HOME = "came home"
+    CANCELLED = "was not wanted any more"
+    REFUSED = "was refused by the lender"
+    LOST = "got lost"
+
+
+HOME = frozenset({Where.SHELF, Where.NEXT_READER, Where.DEPARTMENT})
+
+
+@dataclass
+class Book:
+    """One journey: the book, its reader, and what happened so far."""
+
+    n: int
+    plan: Plan
+    id: str
+    barcode: str
+    card: str
+    reader: str
+    pid: str = ""
+    where: Where = Where.SHELF
+    library: str = "MAIN"
+    """The library, of whatever institution it is in, where the book is or is bound for."""
+    in_hands: bool = False
+    """Whether somebody still goes on with it."""
+    placed: bool = False
+    """Whether the service took the request at all."""
+    refusal: str = ""
+    seen_to: int = 0
+    """How often a person took it up by hand."""
+    first: dict[Event, datetime] = field(default_factory=dict)
+    last: dict[Event, datetime] = field(default_factory=dict)
+    paths: dict[str, None] = field(default_factory=dict)
+    """The kinds of detours taken, in order."""
+    excuses: set[ParkReason] = field(default_factory=set)
+    """Why a person may be waited for, given what people did."""
+
+    def happened(self, event: Event, at: datetime) -> None:
+        self.first.setdefault(event, at)
+        self.last[event] = at
+
+    def took(self, path: str) -> None:
+        self.paths[path] = None
+
+    def ever(self, event: Event) -> bool:
+        return event in self.first
+
+    @property
+    def is_home(self) -> bool:
+        return self.where in HOME
+
+
+End = tuple[DcbStatus, Outcome | None]
+
+
+def ends_well(book: Book) -> frozenset[End]:
+    """The ends that fit where the book is and what it went through."""
+    if book.plan.workflow is Workflow.LOCAL:
+        return frozenset({(DcbStatus.HANDED_OFF_AS_LOCAL, None)})
+    if not book.is_home:
+        return frozenset()
+    if book.ever(Event.LENT):
+        return frozenset({(DcbStatus.FINALISED, Outcome.SUPPLIED)})
+    ends: set[End] = set()
+    if book.ever(Event.CANCELLED):
+        ends.add((DcbStatus.FINALISED, Outcome.CANCELLED))
+    expedited = book.plan.workflow is Workflow.EXPEDITED
+    if book.ever(Event.REFUSED) or (expedited and book.ever(Event.CANCELLED)):
+        # collected at the lender's, its hold is the reader's: Alma does not tell who ended it
+        ends.add((DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER, Outcome.NOT_SUPPLIED))
+    return frozenset(ends)
+
+
+MUST_HAVE_HAPPENED: dict[DcbStatus, Event] = {
+    DcbStatus.PICKUP_TRANSIT: Event.LEFT,
+    DcbStatus.RECEIVED_AT_PICKUP: Event.ARRIVED,
+    DcbStatus.READY_FOR_PICKUP: Event.SHELVED,
+    DcbStatus.LOANED: Event.LENT,
+    DcbStatus.RETURN_TRANSIT: Event.RETURNED,
+    DcbStatus.COMPLETED: Event.HOME,
+}
+"""No status before the thing that it tells of has happened."""

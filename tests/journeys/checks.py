@@ -1,0 +1,196 @@
+"""What must be true of every transaction, whatever happened (workflow.md, reliability.md §5)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS
+from reconciler.core.model import HistoryEntry, Transaction
+from reconciler.core.parking import ParkReason
+from reconciler.core.status import TERMINAL, DcbStatus, HistoryKind, Role, ThingState, pickup_side
+from reconciler.core.transitions import BY_HAND, TRANSITIONS
+from tests.journeys.book import MUST_HAVE_HAPPENED, Book, Event, Where, ends_well
+from tests.journeys.desks import AlmaDesk
+from tests.journeys.month import Month
+
+_MARK = re.compile(r"\[DCB:([^\]]+)\]")
+_NUMBER = re.compile(r"\(DCB\)(.+)")
+
+Made = dict[str, Counter[str]]
+"""By transaction: how many of each thing the Almas hold for it."""
+
+
+def made_things(month: Month) -> Made:
+    """Everything that carries our marks, in all Almas, in one pass."""
+    found: Made = defaultdict(Counter)
+    for code, alma in month.almas.items():
+        for request in alma.requests.rows():
+            if request.open and (mark := _MARK.search(request.comment or "")):
+                found[mark[1]][f"hold at {code}"] += 1
+        for bib in alma.bibs.rows():
+            for number in bib.system_numbers:
+                if mark := _NUMBER.match(number):
+                    found[mark[1]][f"bib at {code}"] += 1
+        for item in alma.items.rows():
+            for note in item.texts.values():
+                if mark := _MARK.search(str(note)):
+                    found[mark[1]][f"item at {code}"] += 1
+                    break
+    return found
+
+
+def problems_under_way(month: Month) -> Iterator[str]:
+    """Never two of one thing, however far a journey has come."""
+    for id, things in made_things(month).items():
+        yield from (f"{id}: {n} × {what}" for what, n in things.items() if n > 1)
+
+
+def problems(month: Month) -> Iterator[str]:
+    """Everything that is wrong at the end, a line each, with the transaction's id first."""
+    things = made_things(month)
+    yield from problems_under_way(month)
+    for book in month.books:
+        if book.placed:
+            transaction = month.stored(book)
+            history = month.app.store.history(transaction.id)
+            for problem in (
+                *wrong_end(book, transaction),
+                *wrong_history(book, transaction, history),
+                *wrong_things(transaction, things.get(book.id, Counter())),
+                *wrong_at_the_lender(month, book),
+            ):
+                yield f"{book.id}: {problem}"
+    yield from scanned_real_items(month)
+    yield from touched_things_of_staff(month)
+
+
+# --- the end -----------------------------------------------------------------
+
+
+def wrong_end(book: Book, transaction: Transaction) -> Iterator[str]:
+    """The status is where the book is; who is lost is waited for by a person, who was told."""
+    end = (transaction.status, transaction.outcome)
+    if end in ends_well(book) and transaction.parked is None:
+        return
+    if book.where is Where.LOST and transaction.parked is not None:
+        if transaction.parked.reason != ParkReason.ITEM_LOST:
+            yield f"lost, but parked as {transaction.parked.reason}"
+        return
+    right = ", ".join(f"{status}/{outcome}" for status, outcome in sorted(ends_well(book)))
+    parked = f", parked {transaction.parked.reason}" if transaction.parked else ""
+    yield (
+        f"ended {end[0]}/{end[1]}{parked}, but the book is {book.where} after {_story(book)}: "
+        f"expected {right or 'a person to be waited for'}"
+    )
+
+
+def _story(book: Book) -> str:
+    return ", ".join(book.first) or "nothing"
+
+
+# --- the history -------------------------------------------------------------
+
+_BY_HAND = {
+    *BY_HAND,
+    *((source, ending.target, CLOSED_BY_HAND) for source, ending in ENDINGS.items()),
+}
+_ROWS = {(row.source, row.target, row.rule, flow) for row in TRANSITIONS for flow in row.workflows}
+
+
+def wrong_history(
+    book: Book, transaction: Transaction, history: list[HistoryEntry]
+) -> Iterator[str]:
+    """Legal rows only, in a chain, none twice, each explained, none before its time."""
+    hops = [entry for entry in history if entry.kind is HistoryKind.TRANSITION]
+    at: DcbStatus | None = DcbStatus.RESOLVED
+    seen: Counter[tuple[DcbStatus | None, DcbStatus | None]] = Counter()
+    for hop in hops:
+        step = (hop.source, hop.target)
+        seen[step] += 1
+        by_hand = (hop.source, hop.target, hop.rule) in _BY_HAND
+        if (*step, hop.rule, transaction.workflow) not in _ROWS and not by_hand:
+            yield f"no such row: {hop.source} → {hop.target} by {hop.rule}"
+        if hop.source != at:
+            yield f"{hop.source} → {hop.target} begins where nothing ended ({at})"
+        if not (hop.detail or hop.reason):
+            yield f"{hop.source} → {hop.target} is not explained"
+        yield from _too_early(book, hop)
+        yield from _wrong_role(transaction, hop)
+        at = hop.target
+    if at is not transaction.status:
+        yield f"stands at {transaction.status}, but its history ends at {at}"
+    yield from (f"{a} → {b} happened {n} times" for (a, b), n in seen.items() if n > 1)
+
+
+def _too_early(book: Book, hop: HistoryEntry) -> Iterator[str]:
+    event = MUST_HAVE_HAPPENED.get(hop.target) if hop.target else None
+    if event is None:
+        return
+    if not book.ever(event):
+        yield f"became {hop.target}, but the book never {event}"
+    elif book.first[event] > hop.at:
+        yield f"became {hop.target} before the book {event}"
+
+
+def _wrong_role(transaction: Transaction, hop: HistoryEntry) -> Iterator[str]:
+    """The reader's side and the lender's side use the same words for different things."""
+    roles = {each.role for each in hop.evidence}
+    if hop.target is DcbStatus.COMPLETED and roles - {Role.SUPPLIER}:
+        yield f"COMPLETED on evidence of {sorted(roles)}"
+    own = Role.SUPPLIER if hop.inferred else pickup_side(transaction.workflow)
+    if hop.target is DcbStatus.RETURN_TRANSIT and roles - {own}:
+        yield f"RETURN_TRANSIT on evidence of {sorted(roles)}"
+
+
+# --- what stands in the Almas --------------------------------------------------
+
+
+def wrong_things(transaction: Transaction, things: Counter[str]) -> Iterator[str]:
+    """After the end nothing of ours, or somebody knows of it."""
+    if transaction.status is DcbStatus.HANDED_OFF_AS_LOCAL or not things:
+        return
+    if any(thing.state is ThingState.HANDED_OVER for thing in transaction.things):
+        return  # a person closed it, and was told what to remove
+    if transaction.status in TERMINAL and transaction.parked is None:
+        yield f"left behind after {transaction.status}: {dict(things)}"
+
+
+def wrong_at_the_lender(month: Month, book: Book) -> Iterator[str]:
+    """Lent at most once; no loan of ours open once the book stands on the lender's shelf."""
+    desk = month.desk(book.plan.lender)
+    if not isinstance(desk, AlmaDesk):
+        return
+    user = month.stored(book).supplier.user_id
+    keys = {row.key for row in desk.alma.users.find("value", (user or "").casefold())}
+    loans = [
+        loan
+        for active in (True, False)
+        for loan in desk.alma.loans.find("item", (book.pid, active))
+        if loan.user_key in keys
+    ]
+    if len(loans) > 1:
+        yield f"lent {len(loans)} times at the lender"
+    if book.is_home and any(loan.active for loan in loans):
+        yield f"the book is {book.where}, but our reader's loan there is open: he will be billed"
+    if book.is_home and not book.ever(Event.LENT) and loans:
+        yield "a loan at the lender of a book that the reader never had"
+
+
+def scanned_real_items(month: Month) -> Iterator[str]:
+    """Our service never scans a book that belongs to a lender."""
+    real = {book.pid for book in month.books if book.pid}
+    for call in month.sandbox.calls.matching("POST", r"op=scan"):
+        pid = call.path.rpartition("/items/")[2].partition("/")[0]
+        if pid in real:
+            yield f"{call.institution} {call.path}: a real item was scanned by us"
+
+
+def touched_things_of_staff(month: Month) -> Iterator[str]:
+    """Local readers' holds end by a loan, or by their own staff; never by us."""
+    for code, alma in month.almas.items():
+        for request in alma.requests.rows():
+            local = request.comment == "a local reader"
+            if local and not request.open and request.closed_why != "fulfilled":
+                yield f"{code}: a local reader's hold ended: {request.closed_why}"

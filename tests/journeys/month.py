@@ -1,0 +1,355 @@
+"""A month in a consortium of three Almas and a library without one, on a clock that jumps.
+
+People's lives and the service's looks are events of one queue, in the order of their times, in
+one event loop: the same seed plays the same month. The service is the real App with a real
+database; the store's calls run inside the loop, so that no thread's luck decides what comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import reconciler.app as composition
+from reconciler.app import App
+from reconciler.core.model import Transaction, TransactionId
+from reconciler.core.orders import Command, Order
+from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
+from reconciler.engine.cycle import CycleOptions
+from reconciler.engine.desk import Statement
+from reconciler.engine.storage import Storage
+from reconciler.ports import Filter
+from reconciler.sandbox import Institution, sample_world
+from reconciler.settings import Settings
+from tests.journeys import people
+from tests.journeys.book import Book, Where
+from tests.journeys.chance import Chance
+from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
+from tests.journeys.people import Life
+from tests.journeys.plans import ALMAS, EXTERNAL, draw
+from tests.journeys.weather import Death, Line, Weather
+from tests.support.clock import FakeClock
+from tests.support.lab import acting_settings
+from tests.support.world import KEYS
+
+START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+MONTH = timedelta(days=30)
+ROUNDS = 6
+RETRIES_BY_HAND = 2
+LOOKS_UNTIL_QUIET = 5
+REQUESTS_WITHIN = timedelta(days=20)
+READERS = 60
+PERSON = "staff"
+
+Happening = Callable[[], Any]
+
+
+class InlineStorage(Storage):
+    """Store calls within the loop: a dead process makes none."""
+
+    def __init__(self, death: Death) -> None:
+        super().__init__()
+        self._death = death
+
+    async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._death.came.is_set():
+            raise asyncio.CancelledError
+        return call(*args, **kwargs)
+
+
+class Month:
+    def __init__(self, seed: int, number: int, journeys: int, folder: Path) -> None:
+        self.seed, self.number = seed, number
+        self.chance = Chance(seed, number, "month")
+        self.clock = FakeClock(START)
+        self.sandbox = sample_world(self.clock)
+        self.sandbox.sleep = self.clock.sleep
+        self.almas: dict[str, Institution] = {code: self.sandbox[code] for code in ALMAS}
+        self.weather = Weather(Chance(seed, number, "weather"), read=0.0, write=0.0)
+        self.sandbox.faults = self.weather  # type: ignore[assignment]
+        self.deaths = 0
+        self.cycles = 0
+        self.counts: Counter[str] = Counter()
+        self._ids = random.Random(f"{seed}:{number}:ids")
+        self._events: list[tuple[datetime, int, Happening]] = []
+        self._order = itertools.count()
+        self._lives = 0
+        self.closing = False
+        self._settings = self._draw_settings(folder)
+        self._luck: dict[int, Chance] = {}
+        self.books = [self._book(n) for n in range(journeys)]
+        self.desks: dict[str, Desk] = {
+            **{code: AlmaDesk(alma) for code, alma in self.almas.items()},
+            EXTERNAL: ExternalDesk(
+                EXTERNAL, self.tell, lambda book: self.stored(book).status, self.chance
+            ),
+        }
+        self.death = Death()
+        self.app = self._process()
+
+    # --- what the month is like ------------------------------------------------
+
+    def _draw_settings(self, folder: Path) -> Settings:
+        """Settings and Almas that differ from month to month, as libraries do."""
+        chance = self.chance
+        given = acting_settings("http://alma", f"sqlite:///{folder / 'month.db'}")
+        given["notify"] = []
+        slow = chance.one_of((0.6, 1.0, 1.6))
+        hours = {DcbStatus.LOANED: 40, DcbStatus.RETURN_TRANSIT: 20, DcbStatus.PICKUP_TRANSIT: 20}
+        given["polling"] = {
+            "cadence": {
+                status.value: f"{int(hours.get(status, 14) * slow)}h"
+                for status in DcbStatus
+                if status not in TERMINAL and status is not DcbStatus.RESOLVED
+            }
+        }
+        lag = chance.one_of((0.0, 0.0, 20.0, 45.0))
+        for alma in self.almas.values():
+            alma.read_lag = lag
+            alma.dialect.update(
+                style=chance.one_of(("new", "old", "label", "lean")),
+                error_shape=chance.one_of(("list", "no_result", "object", "wrapped")),
+                fresh_hold=chance.by_weight({"in_process": 0.8, "not_started": 0.2}),
+                cancelled_on_shelf=chance.one_of(("moves", "stays")),
+                loan_closes_request=chance.by_weight({"at_loan": 0.8, "at_return": 0.2}),
+                cancelled_request=chance.one_of(("history", "not_found")),
+                fulfilled_request=chance.one_of(("history", "not_found")),
+                past_end=chance.one_of(("no_key", "empty_list", "60217")),
+            )
+        self.fault_rates = chance.one_of(((0.0, 0.0), (0.01, 0.02), (0.03, 0.06)))
+        return Settings.model_validate(given)
+
+    def luck(self, book: Book) -> Chance:
+        return self._luck[book.n]
+
+    def _book(self, n: int) -> Book:
+        luck = self._luck[n] = Chance(self.seed, self.number, n)
+        plan = draw(luck, REQUESTS_WITHIN)
+        k = int(luck.between(0, READERS))
+        card = f"R0{[*ALMAS, EXTERNAL].index(plan.home) + 1}{k:03d}"
+        made = Book(n, plan, f"j{self.number}-{n}", f"T{n:05d}", card, f"reader-{plan.home}-{k}")
+        if plan.home in self.almas:
+            home = self.almas[plan.home]
+            if home.users.find("value", card.casefold()) == []:
+                home.add_user(made.reader, barcodes=[card])
+        if plan.lender in self.almas:
+            made.pid = (
+                self.almas[plan.lender].add_book(f"Book {n}", made.barcode, "MAIN", "STACKS").pid
+            )
+        return made
+
+    # --- the service -----------------------------------------------------------
+
+    def _process(self) -> App:
+        """A new process on the same database."""
+        self.death = Death()
+        line = Line(self.sandbox, self.weather, self.death, self.clock)
+        app = App(self._settings, self.clock, KEYS, dict.fromkeys(ALMAS, line))
+        app.__dict__["storage"] = InlineStorage(self.death)
+        return app
+
+    async def submit(self, book: Book) -> None:
+        report = await self._survive(
+            self.app.submit([json.dumps(self._line(book)).encode()], PERSON)
+        )
+        if report is None:
+            return
+        book.placed = bool(report.accepted or report.known)
+        book.refusal = report.refused[0].code or "" if report.refused else ""
+
+    def _line(self, book: Book) -> dict[str, Any]:
+        plan = book.plan
+        item = {"host_lms": plan.lender, "mms_id": "m", "holding_id": "h", "item_pid": book.barcode}
+        if book.pid:
+            row = self.almas[plan.lender].items.get(book.pid)
+            assert row is not None
+            item |= {"mms_id": row.mms_id, "holding_id": row.holding_id, "item_pid": row.pid}
+        reader = {"host_lms": plan.home, "user_id": book.reader, "barcodes": [book.card]}
+        return {
+            "id": book.id,
+            "patron": reader,
+            "item": {**item, "barcode": book.barcode, "title": f"Book {book.n}"},
+            "pickup": {"host_lms": plan.pickup, "library": "MAIN"},
+        }
+
+    async def look(self, *, everything: bool = False) -> None:
+        """One cycle of the service, which may be its last."""
+        self.cycles += 1
+        await self._survive(self.app.cycle(CycleOptions(everything=everything)))
+
+    async def _survive(self, work: Any) -> Any:
+        """What the work gives; None when the process died over it, and another took its place."""
+        task = asyncio.ensure_future(work)
+        end = asyncio.ensure_future(self.death.came.wait())
+        await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and not self.death.came.is_set():
+            end.cancel()
+            return task.result()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self.app.database.dispose()
+        self.deaths += 1
+        self.app = self._process()
+        return None
+
+    def stored(self, book: Book) -> Transaction:
+        return self.app.store.get(TransactionId(book.id))
+
+    def tell(self, book: Book, role: Role, words: dict[Resource, str]) -> None:
+        """What people of an external library say."""
+        self.app.desk.evidence(TransactionId(book.id), Statement(role, words, "seen"), PERSON)
+
+    # --- time ------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def desk(self, code: str) -> Desk:
+        return self.desks[code]
+
+    def begin(self, life: Life) -> None:
+        """Let a life go on from now."""
+        self._lives += 1
+        self._after(timedelta(0), lambda: self._live(life))
+
+    def _after(self, wait: timedelta, what: Happening) -> None:
+        heapq.heappush(self._events, (self.now() + wait, next(self._order), what))
+
+    async def _live(self, life: Life) -> None:
+        for step in life:
+            if isinstance(step, timedelta):
+                self._after(step, lambda: self._live(life))
+                return
+            await step
+        self._lives -= 1
+
+    async def _next(self) -> None:
+        at, _, what = heapq.heappop(self._events)
+        if at > self.now():
+            self.clock.advance(at - self.now())
+        await what()
+
+    def is_at_rest(self, book: Book) -> bool:
+        """Whether nobody has a reason to touch the book, as far as staff can see."""
+        if book.plan.workflow is Workflow.LOCAL:
+            return True
+        if book.where is Where.LOST:
+            return not book.plan.found_again
+        if book.where is not Where.SHELF or self.desk(book.plan.lender).wants(book):
+            return False
+        return self.closing or self.stored(book).status in TERMINAL
+
+    # --- the month -------------------------------------------------------------
+
+    async def play(self) -> None:
+        """Thirty days, then an end: faults stop and staff finish what they have to do."""
+        made = composition.new_id
+        composition.new_id = self._new_id
+        try:
+            self.app = self._process()
+            self.app.prepare_schema()
+            for book in self.books:
+                self.begin(people.life(self, book))
+            self._after(timedelta(0), self._looks)
+            self._after(timedelta(0), self._storms)
+            while self.now() < START + MONTH:
+                await self._next()
+            await self._close()
+        finally:
+            composition.new_id = made
+            await self.app.__aexit__()
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+
+    async def _looks(self) -> None:
+        """The service looks, after minutes or after days; some of its processes die of it."""
+        chance = self.chance
+        if chance.odds(0.03):
+            self.death.at_call = int(chance.between(1, 60))
+            self.death.after = chance.odds(0.5)
+        await self.look()
+        if self.closing:
+            return
+        kind = chance.by_weight({"soon": 0.3, "hours": 0.52, "day": 0.14, "days": 0.04})
+        gap = {
+            "soon": chance.minutes(1, 40),
+            "hours": chance.hours(0.7, 6),
+            "day": chance.hours(8, 26),
+            "days": chance.days(1.2, 4),
+        }[kind]
+        self._after(gap, self._looks)
+
+    async def _storms(self) -> None:
+        """Fair weather and foul: now and then everything fails for hours."""
+        if self.closing:
+            return
+        stormy = self.fault_rates[0] > 0 and self.chance.odds(0.12)
+        self.weather.read, self.weather.write = (0.3, 0.3) if stormy else self.fault_rates
+        self.weather.unreachable = 0.3 if stormy else 0.0
+        self._after(self.chance.hours(2, 40), self._storms)
+
+    async def _close(self) -> None:
+        """Everybody finishes; the service goes on looking until it is quiet.
+
+        Staff also ask for a look at everything, as they do for what `report stuck` shows them.
+        """
+        self.closing = True
+        self.weather.clear_up()
+        for _ in range(ROUNDS):
+            await self._finish_lives()
+            for n in range(LOOKS_UNTIL_QUIET):
+                self.clock.advance(timedelta(hours=13))
+                await self.look(everything=n == 0)
+                await self._see_to_what_waits()
+            unfinished = [book for book in self.books if self._is_unfinished(book)]
+            if not unfinished:
+                return
+            for book in unfinished:
+                self.begin(people.the_book(self, book))
+
+    async def _see_to_what_waits(self) -> None:
+        """Staff take up what is parked, once its cause is gone; what no retry cures they close."""
+        books = {book.id: book for book in self.books if book.where is not Where.LOST}
+        for transaction in self.app.store.find(Filter(parked=True)):
+            book = books.get(transaction.id)
+            if book is not None:
+                cured = book.seen_to < RETRIES_BY_HAND or not book.is_home
+                await self._by_hand(book, Command.RETRY if cured else Command.CLOSE)
+        for transaction in self.app.store.find(Filter(DcbStatus.AWAITING_RETURN_TO_SUPPLIER)):
+            book = books.get(transaction.id)
+            told = any("reconciler close" in each.because for each in transaction.considered)
+            if book is not None and book.is_home and told:
+                await self._by_hand(book, Command.CLOSE)
+
+    async def _by_hand(self, book: Book, command: Command) -> None:
+        book.seen_to += 1
+        book.took(f"{command} by hand")
+        if self.death.came.is_set():
+            return
+        order = Order(command, PERSON, "seen to", self.now())
+        await self.app.hands.carry_out(order, [TransactionId(book.id)])
+
+    def _is_unfinished(self, book: Book) -> bool:
+        """Whether people still have to do something that they can see."""
+        return book.placed and not book.in_hands and not self.is_at_rest(book)
+
+    async def _finish_lives(self) -> None:
+        ends = self.now() + MONTH
+        while self._lives and self.now() < ends:
+            self._after(timedelta(hours=12), self.look)
+            then = self.now() + timedelta(hours=12)
+            while self._events and self._events[0][0] <= then:
+                await self._next()
+            await self._see_to_what_waits()

@@ -1,0 +1,317 @@
+"""What staff and readers do with a book, day by day.
+
+Each life is a generator that yields how long it waits before it goes on, or something to be
+awaited. Staff go by the physical book and by the slip that a scan prints; nobody here looks at
+what the service believes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.core.parking import ParkReason
+from reconciler.core.status import Workflow
+from reconciler.sandbox import AlmaError
+from tests.journeys.book import Book, Event, Where
+from tests.journeys.desks import AlmaDesk, Say, Slip
+
+if TYPE_CHECKING:
+    from tests.journeys.month import Month
+
+Life = Iterator[timedelta | Awaitable[None]]
+DAY = timedelta(days=1)
+SHELF_DAYS = 8
+
+
+def life(m: Month, book: Book) -> Life:
+    """From the request to the day when nobody has anything to do with the book any more."""
+    yield book.plan.starts_after
+    for _ in range(6):
+        yield m.submit(book)
+        if book.placed:
+            break
+        yield m.luck(book).hours(4, 30)
+    if not book.placed or book.plan.workflow is Workflow.LOCAL:
+        return
+    for other in (reader, next_reader, mischief):
+        m.begin(other(m, book))
+    yield from the_book(m, book)
+
+
+def the_book(m: Month, book: Book) -> Life:
+    book.in_hands = True
+    while not m.is_at_rest(book):
+        yield from STEPS[book.where](m, book)
+    book.in_hands = False
+
+
+def obey(m: Month, book: Book, slip: Slip) -> None:
+    """The book goes where the slip says."""
+    now, chance = m.now(), m.luck(book)
+    if slip.say is Say.SEND_OUT:
+        book.took("sent out again") if book.ever(Event.LEFT) else None
+        book.happened(Event.LEFT, now)
+        book.where, book.library = Where.OUTBOUND, _desk_of(chance.odds(0.12), book)
+    elif slip.say is Say.SEND_HOME:
+        if not book.ever(Event.LENT):
+            book.took("sent home unlent")
+        book.where, book.library = Where.HOMEBOUND, _desk_of(chance.odds(0.15), book)
+    elif slip.say is Say.CARRY:
+        book.took("scanned at the wrong library")
+        at_home = book.where in (Where.LENDERS_DESK, Where.SHELF, Where.DEPARTMENT)
+        at_home = at_home or book.plan.workflow is Workflow.EXPEDITED
+        book.where, book.library = (Where.LENDERS_DESK if at_home else Where.DESK), slip.library
+    elif slip.say is Say.FOR_US:
+        book.happened(Event.SHELVED, now)
+        book.where = Where.HOLD_SHELF
+    elif slip.say is Say.FOR_NEXT:
+        book.took("the next reader already waited")
+        book.where = Where.NEXT_READER
+    elif slip.say is Say.RESHELVE:
+        book.where = Where.SHELF
+
+
+def _desk_of(wrong: bool, book: Book) -> str:
+    """The library where it will be unpacked; by mistake, or habit, a branch."""
+    if wrong:
+        book.took("unpacked at the wrong library")
+    return "BRANCH" if wrong else "MAIN"
+
+
+# --- the book ----------------------------------------------------------------
+
+
+def on_shelf(m: Month, book: Book) -> Life:
+    """The lender's staff fetch what stands on their list."""
+    desk, plan = m.desk(book.plan.lender), book.plan
+    yield m.luck(book).hours(2, 60) * plan.pace
+    if book.where is not Where.SHELF:
+        return
+    fresh = not book.ever(Event.LEFT) and not book.ever(Event.REFUSED)
+    if plan.lender_refuses and fresh and desk.refuse(book):
+        book.took("refused by the lender")
+        book.happened(Event.REFUSED, m.now())
+    elif desk.wants(book):
+        obey(m, book, desk.scan(book, "MAIN"))
+
+
+def in_department(m: Month, book: Book) -> Life:
+    yield m.luck(book).days(1, 4)
+    obey(m, book, m.desk(book.plan.lender).scan(book, "MAIN"))
+
+
+def outbound(m: Month, book: Book) -> Life:
+    yield m.luck(book).hours(10, 90) * book.plan.pace
+    if book.plan.mischief == "lost on the way out" and not book.ever(Event.LOST):
+        yield from _lose(m, book, "lost on the way out", m.desk(book.plan.lender).mark_missing)
+        return
+    book.where = Where.DESK
+
+
+def at_desk(m: Month, book: Book) -> Life:
+    """Unpacked at the pickup library. A barcode that its Alma does not know is tried again."""
+    desk = m.desk(book.plan.pickup)
+    for _ in range(5):
+        yield m.luck(book).hours(0.1, 6) * book.plan.pace
+        slip = desk.scan(book, book.library)
+        if slip.say is not Say.UNKNOWN:
+            break
+        book.took("arrived before its record")
+        yield DAY
+    else:
+        slip = Slip(Say.SEND_HOME)
+    if slip.say is Say.ASIDE:
+        yield DAY
+        return
+    book.happened(Event.ARRIVED, m.now())
+    obey(m, book, slip)
+
+
+def on_hold_shelf(m: Month, book: Book) -> Life:
+    """Until the reader comes, changes his mind, or the time runs out."""
+    desk = m.desk(book.plan.pickup)
+    yield m.luck(book).days(0.05, 6) * min(book.plan.pace, 1)
+    if desk.keeps_for_us(book) and book.plan.collects:
+        desk.lend(book, book.card)
+        book.happened(Event.LENT, m.now())
+        book.where = Where.READER
+        return
+    if desk.keeps_for_us(book):
+        yield timedelta(days=SHELF_DAYS)
+        if desk.keeps_for_us(book):
+            book.took("shelf time ran out")
+            book.happened(Event.CANCELLED, m.now())
+            desk.expire(book)
+    yield m.luck(book).hours(1, 30)
+    if not desk.keeps_for_us(book):
+        obey(m, book, desk.scan(book, "MAIN"))
+
+
+def with_reader(m: Month, book: Book) -> Life:
+    desk, chance, plan = m.desk(book.plan.pickup), m.luck(book), book.plan
+    for _ in range(plan.renews):
+        yield chance.days(0.5, 5)
+        book.took("renewed" if desk.renew(book) else "renewal refused")
+    yield chance.days(0.2, 12) * min(plan.pace, 1)
+    if plan.mischief == "lost by the reader" and not book.ever(Event.LOST):
+        yield from _lose(m, book, "lost by the reader", desk.mark_lost)
+        return
+    if plan.claims_returned:
+        book.took("claimed returned")
+        book.excuses.add(ParkReason.CLAIMED_RETURNED)
+        desk.claim_returned(book)
+        yield chance.days(1, 5)
+    wrong = chance.odds(0.15)
+    if wrong:
+        book.took("returned at the wrong library")
+    book.happened(Event.RETURNED, m.now())
+    if plan.workflow is Workflow.EXPEDITED:
+        book.happened(Event.HOME, m.now())
+    obey(m, book, desk.scan(book, "BRANCH" if wrong else "MAIN"))
+
+
+def homebound(m: Month, book: Book) -> Life:
+    yield m.luck(book).hours(10, 90) * book.plan.pace
+    book.where = Where.LENDERS_DESK
+
+
+def at_lenders_desk(m: Month, book: Book) -> Life:
+    """Unpacked at the lender's. A damaged book goes to a department before its shelf."""
+    desk = m.desk(book.plan.lender)
+    yield m.luck(book).hours(0.1, 6) * book.plan.pace
+    slip = desk.scan(book, book.library)
+    if book.ever(Event.LEFT):
+        book.happened(Event.HOME, m.now())
+    obey(m, book, slip)
+    damaged = book.plan.mischief == "work order at home" and isinstance(desk, AlmaDesk)
+    if damaged and book.where is Where.SHELF and book.ever(Event.LENT):
+        _to_department(m, book, "work order at home")
+
+
+def with_next_reader(m: Month, book: Book) -> Life:
+    """The lender's own reader, who waited for it, takes it and brings it back."""
+    desk = m.desk(book.plan.lender)
+    yield m.luck(book).days(0.2, 3)
+    desk.lend(book, f"local-{book.n}")
+    yield m.luck(book).days(1, 6)
+    obey(m, book, desk.scan(book, "MAIN"))
+
+
+def lost(m: Month, book: Book) -> Life:
+    """Found again: the reader still has it, or it turns up at the lender's."""
+    yield m.luck(book).days(2, 8)
+    book.took("found again")
+    if book.ever(Event.LENT):
+        m.desk(book.plan.pickup).found(book)
+        book.where = Where.READER
+    else:
+        m.desk(book.plan.lender).found(book)
+        book.where = Where.SHELF
+
+
+def _lose(m: Month, book: Book, how: str, mark: Callable[[Book], None]) -> Life:
+    book.took(how)
+    book.happened(Event.LOST, m.now())
+    book.where = Where.LOST
+    yield m.luck(book).days(0.5, 4)
+    book.excuses.add(ParkReason.ITEM_LOST)
+    mark(book)
+
+
+STEPS: dict[Where, Callable[[Month, Book], Life]] = {
+    Where.SHELF: on_shelf,
+    Where.DEPARTMENT: in_department,
+    Where.OUTBOUND: outbound,
+    Where.DESK: at_desk,
+    Where.HOLD_SHELF: on_hold_shelf,
+    Where.READER: with_reader,
+    Where.HOMEBOUND: homebound,
+    Where.LENDERS_DESK: at_lenders_desk,
+    Where.NEXT_READER: with_next_reader,
+    Where.LOST: lost,
+}
+
+
+# --- people who come between ---------------------------------------------------
+
+
+def reader(m: Month, book: Book) -> Life:
+    """The reader changes his mind, as long as he has not got the book."""
+    if book.plan.cancels_after is None:
+        return
+    yield book.plan.cancels_after
+    desk = m.desk(
+        book.plan.pickup if book.plan.workflow is Workflow.PICKUP_ANYWHERE else book.plan.home
+    )
+    for _ in range(6):
+        if book.ever(Event.LENT) or book.ever(Event.CANCELLED):
+            return
+        if desk.cancel(book):
+            away = book.ever(Event.LEFT)
+            book.took("cancelled while away" if away else "cancelled before it left")
+            book.happened(Event.CANCELLED, m.now())
+            return
+        yield DAY
+
+
+def next_reader(m: Month, book: Book) -> Life:
+    """A reader of the lender's own asks for the same book."""
+    desk = m.desk(book.plan.lender)
+    if book.plan.next_reader_after is None or not isinstance(desk, AlmaDesk):
+        return
+    yield book.plan.next_reader_after
+    if book.where is Where.LOST:
+        return
+    desk.alma.add_user(f"local-{book.n}")
+    try:
+        desk.alma.place_hold(f"local-{book.n}", book.pid, "MAIN", comment="a local reader")
+    except AlmaError:
+        return
+    book.took("asked for by a local reader")
+
+
+def mischief(m: Month, book: Book) -> Life:
+    """Things that staff do for reasons of their own."""
+    what, chance = book.plan.mischief, m.luck(book)
+    if what == "work order before it leaves" and isinstance(m.desk(book.plan.lender), AlmaDesk):
+        yield chance.hours(0, 40)
+        if book.where is Where.SHELF and not book.ever(Event.LEFT):
+            _to_department(m, book, what)
+    elif what in ("blocked at the lender", "expired at the lender"):
+        yield from _trouble_with_card(m, book, what)
+    elif what == "bib overlaid":
+        yield chance.days(0.2, 9)
+        leg = m.stored(book).borrower
+        alma = m.almas.get(book.plan.home)
+        mms_id = leg.mms_id if leg is not None else None
+        if alma is not None and mms_id is not None and alma.bibs.get(mms_id) is not None:
+            alma.overlay_bib(mms_id, "Another title")
+            book.took(what)
+            book.excuses.add(ParkReason.NOT_OURS_ANY_MORE)
+
+
+def _to_department(m: Month, book: Book, what: str) -> None:
+    book.took(what)
+    book.excuses.add(ParkReason.ITEM_UNAVAILABLE)
+    m.almas[book.plan.lender].work_order(book.pid)
+    book.where = Where.DEPARTMENT
+
+
+def _trouble_with_card(m: Month, book: Book, what: str) -> Life:
+    alma = m.almas.get(book.plan.lender)
+    if alma is None:
+        return
+    yield m.luck(book).days(0.2, 6)
+    user = m.stored(book).supplier.user_id
+    if user is None:
+        return
+    book.took(what)
+    if what == "blocked at the lender":
+        alma.block_user(user)
+    else:
+        alma.expire_user(user)
+    yield m.luck(book).days(2, 9)
+    alma.unblock_user(user)
+    alma.expire_user(user, on=(m.now() + timedelta(days=400)).date())

@@ -1,0 +1,94 @@
+"""What is going to happen to a book if nothing comes between: drawn before the journey begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.core.status import Workflow
+from tests.journeys.chance import Chance
+
+ALMAS = ("uni-a", "uni-b", "uni-c")
+EXTERNAL = "ext"
+
+WORKFLOWS = {
+    Workflow.STANDARD: 0.62,
+    Workflow.PICKUP_ANYWHERE: 0.14,
+    Workflow.EXPEDITED: 0.12,
+    Workflow.LOCAL: 0.12,
+}
+
+MISCHIEF = {
+    "": 0.72,
+    "blocked at the lender": 0.05,
+    "expired at the lender": 0.04,
+    "bib overlaid": 0.04,
+    "work order before it leaves": 0.05,
+    "work order at home": 0.05,
+    "lost by the reader": 0.03,
+    "lost on the way out": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    workflow: Workflow
+    lender: str
+    home: str
+    pickup: str
+    starts_after: timedelta
+    cancels_after: timedelta | None
+    """When the reader changes his mind; None if he does not."""
+    lender_refuses: bool
+    collects: bool
+    renews: int
+    claims_returned: bool
+    next_reader_after: timedelta | None
+    """When a local reader of the lender asks for the same book."""
+    mischief: str
+    found_again: bool
+    pace: float
+    """How slowly people act: 1.0 is a quick library."""
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The library system of each role that this workflow has."""
+        legs = {"supplier": self.lender, "borrower": self.home}
+        if self.workflow is Workflow.PICKUP_ANYWHERE:
+            legs["pickup"] = self.pickup
+        return {"supplier": self.lender} if self.workflow is Workflow.LOCAL else legs
+
+
+def draw(chance: Chance, spread: timedelta) -> Plan:
+    workflow = chance.by_weight(WORKFLOWS)
+    lender = chance.one_of(ALMAS)
+    home, third = [code for code in ALMAS if code != lender][:: chance.one_of((1, -1))]
+    outside = chance.by_weight({"": 0.76, "lender": 0.08, "home": 0.08, "third": 0.08})
+    if workflow is not Workflow.LOCAL:
+        lender = EXTERNAL if outside == "lender" else lender
+        home = EXTERNAL if outside == "home" else home
+        third = EXTERNAL if outside == "third" else third
+    else:
+        home = lender
+    pickup = {
+        Workflow.STANDARD: home,
+        Workflow.PICKUP_ANYWHERE: third,
+        Workflow.EXPEDITED: lender,
+        Workflow.LOCAL: lender,
+    }[workflow]
+    return Plan(
+        workflow=workflow,
+        lender=lender,
+        home=home,
+        pickup=pickup,
+        starts_after=spread * chance.between(0, 1),
+        cancels_after=chance.days(0, 9) if chance.odds(0.14) else None,
+        lender_refuses=chance.odds(0.06),
+        collects=chance.odds(0.92),
+        renews=chance.by_weight({0: 0.8, 1: 0.15, 2: 0.05}),
+        claims_returned=chance.odds(0.04),
+        next_reader_after=chance.days(0, 15) if chance.odds(0.15) else None,
+        mischief=chance.by_weight(MISCHIEF),
+        found_again=chance.odds(0.6),
+        pace=chance.by_weight({0.05: 0.2, 1.0: 0.6, 2.0: 0.2}),
+    )
