@@ -126,15 +126,6 @@ def next_poll_at(
     return at if look_again_in is None else min(at, now + look_again_in)
 
 
-def longest_wait(policy: Policy) -> timedelta:
-    """No next look lies further ahead than this, unless every desk is closed until then."""
-    paces = {**PACE, DcbStatus.LOANED: (*PACE[DcbStatus.LOANED], *AROUND_DUE)}
-    return max(
-        interval * max(factor for _, factor in paces[status]) * (1 + JITTER)
-        for status, interval in policy.intervals.items()
-    )
-
-
 def _pace(transaction: Transaction, now: datetime) -> float:
     """What the usual interval is multiplied by at this point of the wait."""
     pace, age = PACE[transaction.status], now - transaction.status_since

@@ -16,7 +16,6 @@ from typing import Any
 
 from loguru import logger
 
-from reconciler.core.cadence import longest_wait
 from reconciler.core.model import HostLmsCode
 from reconciler.engine.cycle import CycleReport
 from reconciler.engine.health import CheckName, DaemonRole, Health
@@ -258,7 +257,7 @@ class Daemon:
         while True:
             await self._clock.sleep(min(CLOCK_INTERVAL, self._progress.patience / LOOKS))
             if self._ticker.step() < 0:
-                longest = longest_wait(self._service.policy)
+                longest = max(self._service.policy.intervals.values())
                 try:
                     await self._service.pull_in(self._clock.now(), longest)
                 except StoreUnavailable as error:
