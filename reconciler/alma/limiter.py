@@ -18,6 +18,10 @@ NEGLIGIBLE = 1e-6
 SLICE = 1.0
 """Seconds taken at a time: at most one call of the database a second."""
 
+CARRIED = 0.25
+"""How late a turn may be, in gaps, for the next not to be late as well. More would let turns
+bunch, and what leaves in time may arrive in one second more than was allowed."""
+
 Fetch = Callable[[float], Awaitable[float]]
 """Take this many seconds; how many seconds after the asking they start."""
 
@@ -62,7 +66,7 @@ class Limiter:
         return max(0.0, self._ends - max(self._next, self._clock.monotonic()))
 
     def _spend(self, now: float) -> None:
-        self._next = max(self._next, now - self._gap) + self._gap
+        self._next = max(self._next, now - CARRIED * self._gap) + self._gap
         if self._fetch and self._coming is None and self._ends - now < SLICE / 2:
             self._coming = asyncio.create_task(self._fetched(self._fetch))
 
