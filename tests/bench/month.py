@@ -24,7 +24,7 @@ from reconciler.engine.cycle import CycleOptions
 from tests.bench.served import memory
 from tests.support.lab import START, Book, Lab, lab
 
-LENDS, FULL = 20, 1000
+LENDS, FULL = 60, 1000
 SEED = 20261125
 AIM = 150
 OPEN = {"Mon-Fri": "09:00-19:00", "Sat": "10:00-14:00"}
