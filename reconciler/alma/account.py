@@ -16,7 +16,7 @@ from loguru import logger
 from reconciler.core.standing import TenantStanding, Terms
 from reconciler.core.status import TenantState
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Clock, Share, SharedQuota
+from reconciler.ports import Clock, Share, SharedQuota, Slice
 
 SAME_TROUBLE = timedelta(hours=1)
 
@@ -33,6 +33,7 @@ class Account:
         self._shared = shared
         self._is_news = self._is_back = False
         self._alarmed_at: dict[TenantState, datetime] = {}
+        self._slice_ends: datetime | None = None
         self._saver: asyncio.Task[None] | None = None
 
     def become(self, standing: TenantStanding) -> None:
@@ -51,19 +52,26 @@ class Account:
         if not self._is_news:
             self.standing = standing
 
-    async def slice(self, seconds: float) -> datetime:
-        """Take the next seconds for this process alone; when they start."""
+    async def slice(self, seconds: float) -> float:
+        """Take the next seconds for this process alone; how many seconds from now they start."""
         if self._shared is None:
-            return self._clock.now()
-        return await self._tell(self._shared, seconds)
+            return 0.0
+        now = self._clock.now()
+        taken = await self._tell(self._shared, seconds)
+        if taken is None:
+            return 0.0
+        self._slice_ends = taken.starts_at + timedelta(seconds=seconds)
+        return (taken.starts_at - now).total_seconds()
 
-    async def aclose(self, unused: tuple[datetime, datetime] | None) -> None:
-        """Keep what was counted and found; give back what was taken and is not used."""
+    async def aclose(self, unused: float) -> None:
+        """Keep what was counted and found; give back the seconds that were taken and not used."""
         if self._saver is not None:
             await asyncio.wait({self._saver})
-        is_owed = self.calls or self.throttled or self._is_news or self._is_back or unused
+        ends, left = self._slice_ends, timedelta(seconds=unused)
+        back = (ends - left, ends) if ends is not None and unused else None
+        is_owed = self.calls or self.throttled or self._is_news or self._is_back or back
         if self._shared and is_owed:
-            await self._tell(self._shared, 0.0, unused)
+            await self._tell(self._shared, 0.0, back)
 
     def _announce(self, before: TenantStanding, after: TenantStanding) -> None:
         bound = logger.bind(host_lms=self._terms.code, standing=str(after.state))
@@ -90,15 +98,16 @@ class Account:
 
     async def _save(self, shared: SharedQuota) -> None:
         while self._is_news or self._is_back:
-            await self._tell(shared, 0.0)
+            if await self._tell(shared, 0.0) is None:
+                return  # it is told with the next slice
 
     async def _tell(
         self,
         shared: SharedQuota,
         seconds: float,
         unused: tuple[datetime, datetime] | None = None,
-    ) -> datetime:
-        """Say what is new, hear what others have found, take a slice."""
+    ) -> Slice | None:
+        """Say what is new, hear what others have found, take a slice; None without a database."""
         now = self._clock.now()
         ask = Share(
             tenant=self._terms.code,
@@ -110,7 +119,7 @@ class Account:
             standing=self.standing if self._is_news else None,
             unused=unused,
         )
-        is_back = self._is_back
+        is_news, is_back = self._is_news, self._is_back
         self.calls = self.throttled = 0
         self._is_news = self._is_back = False
         try:
@@ -120,10 +129,11 @@ class Account:
         except StoreUnavailable:
             self.calls += ask.calls
             self.throttled += ask.throttled
+            self._is_news, self._is_back = self._is_news or is_news, self._is_back or is_back
             logger.bind(host_lms=self._terms.code).warning("quota is not shared: no database")
-            return now
+            return None
         self.adopt(answer.standing)
-        return answer.starts_at
+        return answer
 
 
 def _only_the_remaining_calls(before: TenantStanding, after: TenantStanding) -> bool:

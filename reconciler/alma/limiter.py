@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 
 from reconciler.ports import Clock
 
@@ -19,8 +18,12 @@ NEGLIGIBLE = 1e-6
 SLICE = 1.0
 """Seconds taken at a time: at most one call of the database a second."""
 
-Fetch = Callable[[float], Awaitable[datetime]]
-"""Take this many seconds; when they start, by the wall clock."""
+CARRIED = 0.25
+"""How late a turn may be, in gaps, for the next not to be late as well. More would let turns
+bunch, and what leaves in time may arrive in one second more than was allowed."""
+
+Fetch = Callable[[float], Awaitable[float]]
+"""Take this many seconds; how many seconds after the asking they start."""
 
 
 class Limiter:
@@ -35,9 +38,7 @@ class Limiter:
         self._fetch = fetch
         self._next = clock.monotonic()
         self._ends = self._next if fetch else float("inf")
-        self._coming: asyncio.Task[datetime] | None = None
-        self._last: datetime | None = None
-        """When the newest slice starts, by the clock that all share."""
+        self._coming: asyncio.Task[float] | None = None
 
     def take(self) -> bool:
         """A turn without waiting, if there is one right now."""
@@ -56,18 +57,16 @@ class Limiter:
             else:
                 await self._clock.sleep(self._next - now)
 
-    async def aclose(self) -> tuple[datetime, datetime] | None:
-        """Wait for a slice that is being fetched; the stretch that is left unused, if any."""
+    async def aclose(self) -> float:
+        """Wait for a slice that is being fetched; how many seconds at its end are left unused."""
+        if self._fetch is None:
+            return 0.0
         if self._coming is not None:
             await self._next_slice()
-        now, instant = self._clock.monotonic(), self._clock.now()
-        if self._last is None or self._ends <= now:
-            return None
-        from_now = timedelta(seconds=max(0.0, self._next - now))
-        return instant + from_now, self._last + timedelta(seconds=SLICE)
+        return max(0.0, self._ends - max(self._next, self._clock.monotonic()))
 
     def _spend(self, now: float) -> None:
-        self._next = max(self._next, now - self._gap) + self._gap
+        self._next = max(self._next, now - CARRIED * self._gap) + self._gap
         if self._fetch and self._coming is None and self._ends - now < SLICE / 2:
             self._coming = asyncio.create_task(self._fetched(self._fetch))
 
@@ -78,14 +77,14 @@ class Limiter:
         coming = self._coming or asyncio.create_task(self._fetched(self._fetch))
         self._coming = coming
         try:
-            self._last = await asyncio.shield(coming)
+            starts = await asyncio.shield(coming)
         finally:
             if coming.done():
                 self._coming = None
-        wait = (self._last - self._clock.now()).total_seconds()
-        starts = self._clock.monotonic() + wait
         self._next = max(self._next, starts)
         self._ends = starts + SLICE
 
-    async def _fetched(self, fetch: Fetch) -> datetime:
-        return await fetch(SLICE)
+    async def _fetched(self, fetch: Fetch) -> float:
+        """When the slice starts, by the monotonic clock: the wall clock may be set meanwhile."""
+        asked_at = self._clock.monotonic()
+        return asked_at + await fetch(SLICE)

@@ -91,7 +91,8 @@ class Valve:
                 self._drop(waiter)
                 waiter.permit.set_exception(self._rests())
             elif verdict is Admission.WAIT:
-                await self._clock.sleep(self._until_resumed())
+                left = self.standing.until_resumed(self._clock.now())
+                await self._clock.sleep(min(GLANCE, left.total_seconds()))
             else:
                 await self._limiter.turn()
                 self._let_through()
@@ -124,12 +125,6 @@ class Valve:
     def _permit(self, *, is_probe: bool = False) -> Permit:
         self._account.calls += 1
         return Permit(self._clock.monotonic(), is_probe)
-
-    def _until_resumed(self) -> float:
-        resumes_at = self.standing.resumes_at
-        if resumes_at is None:
-            return GLANCE
-        return min(GLANCE, max(0.0, (resumes_at - self._clock.now()).total_seconds()))
 
     def _rests(self) -> AlmaFailure:
         standing = self.standing

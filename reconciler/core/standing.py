@@ -26,6 +26,9 @@ LONGEST_WAIT = 5 * SECOND
 PROBE_OUTAGE_AFTER = 60 * SECOND
 PROBE_QUOTA_AFTER = timedelta(minutes=15)
 PROBE_ABSENCE_AFTER = timedelta(minutes=15)
+LONGEST_REST = timedelta(minutes=30)
+"""A probe that lies further ahead was set before a clock was set back: it is due."""
+
 JITTER = 0.25
 """Pauses are longer by up to this share, never shorter."""
 
@@ -50,12 +53,17 @@ class TenantStanding:
     def is_open(self) -> bool:
         return self.state is TenantState.OPEN
 
+    def until_resumed(self, now: datetime) -> timedelta:
+        """How long nobody may call; nothing where a probe is due."""
+        if self.is_open or self.resumes_at is None:
+            return timedelta(0)
+        left = self.resumes_at - now
+        return left if timedelta(0) < left <= LONGEST_REST else timedelta(0)
+
     def rests(self, now: datetime) -> bool:
         """Whether polling has to wait longer than a call would wait in line."""
-        if self.is_open or self.resumes_at is None:
-            return False
         patience = LONGEST_WAIT if self.state is TenantState.THROTTLED else timedelta(0)
-        return self.resumes_at - now > patience
+        return self.until_resumed(now) > patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ def admission(standing: TenantStanding, purpose: Purpose, now: datetime) -> Admi
         # a probe of absence is a whole look, which the engine starts; an effect must not even
         # look: it would make a second time what it does not find
         return Admission.GO if purpose is Purpose.POLL else Admission.REST
-    if standing.resumes_at is None or standing.resumes_at <= now:
+    if not standing.until_resumed(now):
         return Admission.PROBE if _may_probe(standing.state, purpose) else Admission.REST
     if standing.state is TenantState.THROTTLED and not standing.rests(now):
         return Admission.WAIT

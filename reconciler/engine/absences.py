@@ -21,11 +21,28 @@ SHARE = 0.3
 """So many looks, and so large a share of those of the window, that lost something."""
 
 
+class _Looks:
+    """The looks of the window at one library; how many of them lost something is kept count of."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[datetime, bool]] = deque()
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._looks)
+
+    def add(self, at: datetime, lost: bool) -> None:
+        self._looks.append((at, lost))
+        self.lost += lost
+        while at - self._looks[0][0] > WINDOW:
+            self.lost -= self._looks.popleft()[1]
+
+
 class AbsenceWatch:
     """Counts, for each library, the looks of late that lost something."""
 
     def __init__(self) -> None:
-        self._looks: dict[HostLmsCode, deque[tuple[datetime, bool]]] = defaultdict(deque)
+        self._at: dict[HostLmsCode, _Looks] = defaultdict(_Looks)
 
     def note(
         self, transaction: Transaction, observation: Observation, now: datetime
@@ -35,14 +52,11 @@ class AbsenceWatch:
             seen = observation.leg(leg.role)
             if not (seen.item.value or seen.request.value or seen.loan.value):
                 continue
-            looks = self._looks[leg.host_lms]
-            looks.append((now, has_vanished(leg, seen)))
-            while now - looks[0][0] > WINDOW:
-                looks.popleft()
-            lost = sum(vanished for _, vanished in looks)
-            if lost >= AT_LEAST and lost > SHARE * len(looks):
-                yield leg.host_lms, f"{lost} of {len(looks)} looks found less than before"
-                looks.clear()
+            looks = self._at[leg.host_lms]
+            looks.add(now, has_vanished(leg, seen))
+            if looks.lost >= AT_LEAST and looks.lost > SHARE * len(looks):
+                yield leg.host_lms, f"{looks.lost} of {len(looks)} looks found less than before"
+                del self._at[leg.host_lms]
 
 
 def is_found(leg: Leg, seen: LegObservation) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from reconciler import logs
 from reconciler.app import App
 from reconciler.engine.cycle import CycleOptions
 from reconciler.settings import Settings
@@ -123,7 +124,7 @@ def run(settings: dict[str, Any]) -> dict[str, float]:
 
 
 async def cycles(settings: dict[str, Any]) -> dict[str, float]:
-    from reconciler.ports import Owner, Selection
+    from reconciler.ports import Selection
     from tests.support.build import UNI_A
 
     app = App(Settings.model_validate(settings), environ=dict(KEYS))
@@ -132,11 +133,13 @@ async def cycles(settings: dict[str, Any]) -> dict[str, float]:
         for _ in range(ROUNDS + 1):
             make_due(app)
             now = app.clock.now()
+            await app.tenure.take_free((UNI_A,))
             started = time.perf_counter()
-            claims = app.store.claim(Selection(UNI_A), Owner("bench"), now, now, DUE)
+            claims = app.store.claim(Selection(UNI_A), app.owner, now, now, DUE)
             asked.append(time.perf_counter() - started)
             assert len(claims) == DUE
             app.store.release(claims)
+            await app.tenure.release((UNI_A,))
             started = time.perf_counter()
             report = await app.cycle(CycleOptions())
             took.append(time.perf_counter() - started)
@@ -166,4 +169,5 @@ def make_due(app: App) -> None:
 
 
 if __name__ == "__main__":
+    logs.set_up("ERROR", "text")
     print(json.dumps(asyncio.run(cycles(json.load(sys.stdin)))))
