@@ -417,8 +417,6 @@ class App:
             recorder=self.recorder,
             runner=self.runner,
             settler=self.settler,
-            storage=self.storage,
-            store=self.store,
             clock=self.clock,
             policy=self.policy,
             gates=self.gates,

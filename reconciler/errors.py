@@ -19,6 +19,8 @@ class FailureKind(StrEnum):
     CREDENTIALS = "credentials refused"
     RESTING = "the library rests"
     """Not called at all: it is paused, out of quota or out of order (core/standing.py)."""
+    NOT_SENT = "not sent"
+    """Its time to begin was over: our process had stood still, or waited long in line."""
     REFUSED = "refused"
     """Alma answered with a code of its own: a not-found code or a business rule."""
 
@@ -29,6 +31,7 @@ NOTHING_HAPPENED = frozenset(
         FailureKind.THROTTLED,
         FailureKind.QUOTA_EXHAUSTED,
         FailureKind.RESTING,
+        FailureKind.NOT_SENT,
     }
 )
 """Only these prove that a write was not carried out (workflow.md §4)."""

@@ -152,6 +152,9 @@ class AlmaWriter(AlmaReader, Protocol):
     decides what to do about it. All raise `AlmaFailure` and nothing else.
     """
 
+    def until(self, deadline: float) -> AlmaWriter:
+        """The same, whose writes begin by then (monotonic seconds) or fail as NOT_SENT."""
+
     async def create_user(self, new: NewUser) -> UserSight: ...
 
     async def extend_user(self, user: UserSight, until: date) -> UserSight:
@@ -435,6 +438,13 @@ class Intervention:
 
 
 Written = Settlement | Intervention
+
+
+def happened_at(written: Written) -> datetime:
+    """The instant that its rows of the ledger carry."""
+    if written.history:
+        return written.history[0].at
+    return written.after.last_poll_at or written.after.created_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ attempt in its own turn at the limiter; writes never are (their intents decide).
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -128,6 +129,7 @@ class Gateway:
         self._valve = valve
         self._clock = clock
         self._reads_for = Purpose.POLL
+        self._write_until = math.inf
         self._headers = {
             "Authorization": f"apikey {api_key}",
             "Accept": "application/json",
@@ -145,6 +147,12 @@ class Gateway:
         """The same connection, for calls that effects need: they go before polls."""
         same = copy(self)
         same._reads_for = Purpose.EFFECT_READ
+        return same
+
+    def writing_until(self, deadline: float) -> Gateway:
+        """The same connection; a write that would begin later (monotonic seconds) is not sent."""
+        same = copy(self)
+        same._write_until = deadline
         return same
 
     async def read(self, call: Call) -> Node:
@@ -173,6 +181,8 @@ class Gateway:
         failed: FailureKind | None = None
         raw: Raw | None = None
         try:
+            if purpose is Purpose.EFFECT_WRITE and sent_at > self._write_until:
+                raise AlmaFailure(FailureKind.NOT_SENT, message="its time to begin was over")
             raw = await self._send(call)
             self._note_quota(raw)
             self._note_time(raw)

@@ -35,6 +35,9 @@ XML = "application/xml"
 class Writer(Reader):
     """A Reader that can also write."""
 
+    def until(self, deadline: float) -> Writer:
+        return Writer(self._gateway.writing_until(deadline))
+
     # --- users, §2.3 and §2.4 ---------------------------------------------------
 
     async def create_user(self, new: NewUser) -> UserSight:

@@ -23,10 +23,9 @@ from reconciler.core.status import Role, TenantState
 from reconciler.engine.absences import AbsenceWatch, is_found
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
-from reconciler.engine.settling import Recorder, Settler
-from reconciler.engine.storage import Storage
+from reconciler.engine.settling import Recorder, Settler, as_written
 from reconciler.errors import SettingsError, StoreUnavailable
-from reconciler.ports import Claim, Clock, Gates, Settlement, Store
+from reconciler.ports import Claim, Clock, Gates, Settlement
 
 FROZEN = "nothing is concluded: much that was there is not found at one of its libraries"
 
@@ -66,8 +65,6 @@ class Reconciler:
     recorder: Recorder
     runner: EffectRunner
     settler: Settler
-    storage: Storage
-    store: Store
     clock: Clock
     policy: Policy
     gates: Gates
@@ -115,17 +112,15 @@ class Reconciler:
         failures = _failures(observation)
         now = self.clock.now()
         settlement = self.recorder.settlement(claim, decision, now)
-        works = self.runner.has_work(_with_intents(settlement), now, force=everything)
+        works = self.runner.has_work(as_written(settlement), now, force=everything)
         if works:
-            settlement = replace(settlement, keep_until=now + self.runner.lease)
+            settlement = _kept(settlement, now, now + self.runner.lease)
         if not await self.settler.settle(settlement):
             return Outcome(OutcomeKind.OVERTAKEN, before)
         after = decision.transaction
         if works:
-            stored = await self.storage.run(self.store.get, before.id)
-            after = await self.runner.carry_out(
-                replace(claim, transaction=stored), force=everything
-            )
+            kept = replace(claim, transaction=as_written(settlement))
+            after = await self.runner.carry_out(kept, then=after.next_poll_at, force=everything)
         parked = after.parked if before.parked is None else None
         kind = OutcomeKind.PARK if parked else OutcomeKind.DONE
         return Outcome(kind, before, decision, parked, failures)
@@ -178,11 +173,9 @@ def check_libraries(transaction: Transaction, policy: Policy) -> None:
             )
 
 
-def _with_intents(settlement: Settlement) -> Transaction:
-    """The transaction with its intents as the settlement leaves them."""
-    changed = {intent.id: intent for intent in settlement.changed}
-    kept = (changed.get(intent.id, intent) for intent in settlement.after.intents)
-    return replace(settlement.after, intents=(*kept, *settlement.planned))
+def _kept(settlement: Settlement, now: datetime, until: datetime) -> Settlement:
+    """It stays claimed while its effects are carried out; and due, should the process die of it."""
+    return replace(settlement, after=replace(settlement.after, next_poll_at=now), keep_until=until)
 
 
 def _retry_at(transaction: Transaction, now: datetime, policy: Policy) -> datetime:

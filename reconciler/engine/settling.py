@@ -19,10 +19,11 @@ from reconciler.core.model import (
     Policy,
     Transaction,
 )
+from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
-from reconciler.ports import Claim, Settlement, Store
+from reconciler.ports import Claim, Settlement, Store, happened_at
 
 ACTOR = "reconciler"
 BATCH = 64
@@ -162,6 +163,30 @@ def _clearing(effects: tuple[Effect, ...], now: datetime) -> HistoryEntry:
 def _withdrawn(intent: Intent, now: datetime) -> HistoryEntry:
     detail = f"{intent.kind} at {intent.host_lms}: withdrawn, the journey has overtaken it"
     return HistoryEntry(now, HistoryKind.EFFECT, ACTOR, detail=detail)
+
+
+def as_written(settlement: Settlement) -> Transaction:
+    """The transaction as it stands once this is written, without reading it again.
+
+    Only `asked_by` of new intents still counts within this settlement, and a pause that came
+    meanwhile does not show: the guards of the next settlement see it.
+    """
+    before, after = settlement.before, settlement.after
+    changed = {intent.id: intent for intent in settlement.changed}
+    intents = (*(changed.get(each.id, each) for each in before.intents), *settlement.planned)
+    open_ones = tuple(intent for intent in intents if not intent.is_over)
+    things = {thing.id: thing for thing in before.things}
+    at = happened_at(settlement)
+    for thing in settlement.things:
+        known = things.get(thing.id)
+        things[thing.id] = replace(thing, created_at=known.created_at if known else at)
+    return replace(
+        after,
+        version=before.version + 1,
+        intents=open_ones,
+        things=tuple(sorted(things.values(), key=lambda each: (each.created_at or at, each.id))),
+        has_placing_data=before.has_placing_data and placing_is_needed(after.status, open_ones),
+    )
 
 
 class Settler:

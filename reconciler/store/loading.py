@@ -41,8 +41,14 @@ def load(connection: Connection, ids: Iterable[str]) -> list[Transaction]:
     """The transactions in the order of their ids as given; each must exist."""
     wanted = list(ids)
     found = _found(connection, wanted)
-    standing = standing_pauses(connection)
+    standing = standing_pauses(connection) if found else []
     return [_with_pause(found[id], standing) for id in wanted]
+
+
+def complete(connection: Connection, chosen: Sequence[RowMapping]) -> list[Transaction]:
+    """The transactions of these rows, which nothing covers that is paused."""
+    parts = _parts(connection, [row["id"] for row in chosen], chosen)
+    return [rows.transaction(row, parts[row["id"]]) for row in chosen]
 
 
 def standing_pauses(connection: Connection) -> list[Pause]:

@@ -30,7 +30,7 @@ from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionI
 from reconciler.core.outbox import MessageState
 from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import ThingState
-from reconciler.ports import Intervention, Notice, Settlement, Written
+from reconciler.ports import Intervention, Notice, Settlement, Written, happened_at
 from reconciler.store import rows
 from reconciler.store.standing import MAY_FIRE
 from reconciler.store.tables import (
@@ -115,6 +115,8 @@ _LENGTHS = select(_T.id, _T.history_length).where(_T.id.in_(bindparam("ids", exp
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[bool]:
     """Write each; False for one whose claim was taken over or whose version has moved on."""
+    if len(settlements) == 1:
+        return [_settle_one(connection, settlements[0])]
     together = connection.begin_nested()
     if _guarded(connection, settlements):
         _write_parts(connection, settlements)
@@ -268,9 +270,7 @@ def _write_history(connection: Connection, settlements: Sequence[Written]) -> No
 
 
 def _write_ledger(connection: Connection, settlement: Written) -> None:
-    id, at = settlement.after.id, settlement.after.last_poll_at or settlement.after.created_at
-    if settlement.history:
-        at = settlement.history[0].at
+    id, at = settlement.after.id, happened_at(settlement)
     if settlement.changed:
         changed = [_intent_parameters(intent, at) for intent in settlement.changed]
         connection.execute(_INTENT_UPDATE, changed)

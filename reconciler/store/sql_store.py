@@ -9,10 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
@@ -30,7 +43,7 @@ from reconciler.ports import (
 )
 from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
-from reconciler.store.loading import load, load_one
+from reconciler.store.loading import complete, load, load_one
 from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
@@ -61,28 +74,20 @@ class SqlStore:
         One statement: the rows are picked in a CTE (materialised and SKIP LOCKED on PostgreSQL,
         so that two claimers neither wait for each other nor share a row).
         """
-        mine = LEASES.c.owner == owner.name
-        free = or_(_T.claimed_until.is_(None), _T.claimed_until <= now)
-        picked = (
-            _selected(select(_T.id), selection, now)
-            .where(free, _T.tenant.in_(select(LEASES.c.tenant).where(mine)))
-            .order_by(_T.next_poll_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("picked")
-            .prefix_with("MATERIALIZED", dialect="postgresql")
-        )
-        taken = (
-            update(TRANSACTIONS)
-            .where(_T.id.in_(select(picked.c.id)))
-            .values(claimed_by=owner.name, claimed_until=until, fence=_T.fence + 1)
-            .returning(_T.id, _T.fence)
-        )
+        given = {
+            **_asked_for(selection, now),
+            "of_owner": owner.name,
+            "until": until,
+            "limit": limit,
+        }
         with self._database.write() as connection:
-            fences = {row.id: row.fence for row in connection.execute(taken)}
-            found = load(connection, fences)
-            chosen = select(LEASES.c.tenant, LEASES.c.term).where(mine)
-            terms = {row.tenant: row.term for row in connection.execute(chosen)} if found else {}
+            taken = connection.execute(_taking(_Shape.of(selection)), given).mappings().all()
+            if not taken:
+                return []
+            found = complete(connection, taken)
+            of_mine = connection.execute(_TERMS, {"of_owner": owner.name})
+            terms = {row.tenant: row.term for row in of_mine}
+        fences = {row["id"]: row["fence"] for row in taken}
         oldest_first = sorted(found, key=lambda each: each.next_poll_at or now)
         return [
             Claim(each, fences[each.id], owner, terms.get(each.tenant, _LOST_MEANWHILE))
@@ -153,8 +158,8 @@ class SqlStore:
     def live(self, selection: Selection, now: datetime) -> list[Transaction]:
         """The live transactions of a selection, without claiming them."""
         with self._database.read() as connection:
-            chosen = _selected(select(_T.id), selection, now).order_by(_T.next_poll_at)
-            return load(connection, _ids(connection, chosen))
+            chosen = _selected(_Shape.of(selection)).order_by(_T.next_poll_at)
+            return load(connection, _ids(connection, chosen, _asked_for(selection, now)))
 
     def get(self, id: TransactionId) -> Transaction:
         """Raises UnknownTransaction."""
@@ -257,18 +262,73 @@ class SqlStore:
 # --- statements --------------------------------------------------------------
 
 
-def _selected(query: Select[tuple[str]], selection: Selection, now: datetime) -> Select[tuple[str]]:
-    query = query.where(_T.next_poll_at.is_not(None), _T.paused_since.is_(None), ~IS_COVERED)
-    if selection.tenant is not None:
-        query = query.where(_T.tenant == selection.tenant)
-    if selection.ids is not None:
-        query = query.where(_T.id.in_(selection.ids))
-    if selection.due_only:
-        query = query.where(_T.next_poll_at <= now)
-    if selection.with_effects_only:
+class _Shape(NamedTuple):
+    """What a selection asks for, without the values: each shape is one statement."""
+
+    tenant: bool
+    ids: bool
+    due: bool
+    effects: bool
+
+    @classmethod
+    def of(cls, selection: Selection) -> _Shape:
+        return cls(
+            selection.tenant is not None,
+            selection.ids is not None,
+            selection.due_only,
+            selection.with_effects_only,
+        )
+
+
+def _asked_for(selection: Selection, now: datetime) -> dict[str, Any]:
+    """The values of a selection's statement."""
+    return {"now": now, "of_tenant": selection.tenant, "ids": selection.ids}
+
+
+def _selected(shape: _Shape) -> Select[tuple[str]]:
+    query = select(_T.id).where(
+        _T.next_poll_at.is_not(None), _T.paused_since.is_(None), ~IS_COVERED
+    )
+    if shape.tenant:
+        query = query.where(_T.tenant == bindparam("of_tenant"))
+    if shape.ids:
+        query = query.where(_T.id.in_(bindparam("ids", expanding=True)))
+    if shape.due:
+        query = query.where(_T.next_poll_at <= bindparam("now"))
+    if shape.effects:
         still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
         query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
     return query
+
+
+@cache
+def _taking(shape: _Shape) -> ReturningUpdate[Any]:
+    """The statement that claims; made once for each shape, since building it costs more than
+    running it."""
+    free = or_(_T.claimed_until.is_(None), _T.claimed_until <= bindparam("now"))
+    picked = (
+        _selected(shape)
+        .where(free, _T.tenant.in_(select(LEASES.c.tenant).where(_MINE)))
+        .order_by(_T.next_poll_at)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    return (
+        update(TRANSACTIONS)
+        .where(_T.id.in_(select(picked.c.id)))
+        .values(
+            claimed_by=bindparam("of_owner"),
+            claimed_until=bindparam("until"),
+            fence=_T.fence + 1,
+        )
+        .returning(*_T)
+    )
+
+
+_MINE = LEASES.c.owner == bindparam("of_owner")
+_TERMS = select(LEASES.c.tenant, LEASES.c.term).where(_MINE)
 
 
 def _conditions(filter: Filter) -> Iterator[ColumnElement[bool]]:
@@ -300,5 +360,7 @@ def _may_be_late(late: LateSince) -> Any:
     return or_(*standing, loaned)
 
 
-def _ids(connection: Connection, chosen: Select[Any]) -> list[str]:
-    return list(connection.execute(chosen).scalars())
+def _ids(
+    connection: Connection, chosen: Select[Any], given: dict[str, Any] | None = None
+) -> list[str]:
+    return list(connection.execute(chosen, given).scalars())

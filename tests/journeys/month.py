@@ -12,9 +12,11 @@ import heapq
 import itertools
 import json
 import random
+import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,9 @@ from reconciler.core.orders import Command, Order
 from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
+from reconciler.engine.settling import as_written
 from reconciler.engine.storage import Storage
-from reconciler.ports import Filter
+from reconciler.ports import Filter, Settlement, Store
 from reconciler.sandbox import Institution, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
@@ -46,6 +49,7 @@ MONTH = timedelta(days=30)
 ROUNDS = 6
 RETRIES_BY_HAND = 2
 LOOKS_UNTIL_QUIET = 5
+COMPARED_EVERY = 16
 REQUESTS_WITHIN = timedelta(days=20)
 READERS = 60
 PERSON = "staff"
@@ -54,16 +58,35 @@ Happening = Callable[[], Any]
 
 
 class InlineStorage(Storage):
-    """Store calls within the loop: a dead process makes none."""
+    """Store calls within the loop: a dead process makes none.
+
+    Now and then what a process believes to have written is compared with what stands there.
+    """
 
     def __init__(self, death: Death) -> None:
         super().__init__()
         self._death = death
+        self._settlements = 0
 
     async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         if self._death.came.is_set():
             raise asyncio.CancelledError
-        return call(*args, **kwargs)
+        answer = call(*args, **kwargs)
+        if call.__name__ == "settle":
+            for settlement, is_written in zip(args[0], answer, strict=True):
+                self._settlements += 1
+                if is_written and self._settlements % COMPARED_EVERY == 0:
+                    compare(call.__self__, settlement)
+        return answer
+
+
+def compare(store: Store, settlement: Settlement) -> None:
+    believed, stored = as_written(settlement), store.get(settlement.before.id)
+    told, kept = (
+        replace(each, intents=tuple(replace(intent, asked_by=0) for intent in each.intents))
+        for each in (believed, stored)
+    )
+    assert told == kept, f"written: {kept}\nbelieved: {told}"
 
 
 class Month:
@@ -84,24 +107,23 @@ class Month:
         self._order = itertools.count()
         self._lives = 0
         self.closing = False
-        self._settings = self._draw_settings(folder)
+        self._file = folder / "month.db"
+        self._settings = self._draw_settings()
         self._luck: dict[int, Chance] = {}
         self.books = [self._book(n) for n in range(journeys)]
         self.desks: dict[str, Desk] = {
             **{code: AlmaDesk(alma) for code, alma in self.almas.items()},
-            EXTERNAL: ExternalDesk(
-                EXTERNAL, self.tell, lambda book: self.stored(book).status, self.chance
-            ),
+            EXTERNAL: ExternalDesk(EXTERNAL, self.tell, self.status, self.chance),
         }
         self.death = Death()
         self.app = self._process()
 
     # --- what the month is like ------------------------------------------------
 
-    def _draw_settings(self, folder: Path) -> Settings:
+    def _draw_settings(self) -> Settings:
         """Settings and Almas that differ from month to month, as libraries do."""
         chance = self.chance
-        given = acting_settings("http://alma", f"sqlite:///{folder / 'month.db'}")
+        given = acting_settings("http://alma", f"sqlite:///{self._file}")
         given["notify"] = []
         slow = chance.one_of((0.6, 1.0, 1.6))
         hours = {DcbStatus.LOANED: 40, DcbStatus.RETURN_TRANSIT: 20, DcbStatus.PICKUP_TRANSIT: 20}
@@ -206,6 +228,11 @@ class Month:
     def stored(self, book: Book) -> Transaction:
         return self.app.store.get(TransactionId(book.id))
 
+    def status(self, book: Book) -> DcbStatus:
+        """Read past the store, which loads a whole transaction: people ask for it all the time."""
+        asked = "SELECT status FROM transactions WHERE id = ?"
+        return DcbStatus(self._rows.execute(asked, (book.id,)).fetchone()[0])
+
     def tell(self, book: Book, role: Role, words: dict[Resource, str]) -> None:
         """What people of an external library say."""
         self.app.desk.evidence(TransactionId(book.id), Statement(role, words, "seen"), PERSON)
@@ -248,7 +275,7 @@ class Month:
             return not book.plan.found_again
         if book.where is not Where.SHELF or self.desk(book.plan.lender).wants(book):
             return False
-        return self.closing or self.stored(book).status in TERMINAL
+        return self.closing or self.status(book) in TERMINAL
 
     # --- the month -------------------------------------------------------------
 
@@ -259,6 +286,7 @@ class Month:
         try:
             self.app = self._process()
             self.app.prepare_schema()
+            self._rows = sqlite3.connect(self._file, isolation_level=None)
             for book in self.books:
                 self.begin(people.life(self, book))
             self._after(timedelta(0), self._looks)
@@ -269,6 +297,7 @@ class Month:
         finally:
             composition.new_id = made
             await self.app.__aexit__()
+            self._rows.close()
 
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))

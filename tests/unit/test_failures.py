@@ -112,7 +112,13 @@ def test_every_transport_error_of_httpx_is_classified() -> None:
 
 def test_only_a_refused_connection_and_429_prove_that_nothing_happened() -> None:
     proving = {kind for kind in FailureKind if AlmaFailure(kind).nothing_happened}
-    assert proving == {K.UNREACHABLE, K.THROTTLED, K.QUOTA_EXHAUSTED, K.RESTING}
+    assert proving == {
+        K.UNREACHABLE,
+        K.THROTTLED,
+        K.QUOTA_EXHAUSTED,
+        K.RESTING,
+        K.NOT_SENT,
+    }
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ WHEN_UNREADABLE: dict[FailureKind, str] = {
     FailureKind.THROTTLED: "look again in a minute; lower calls_per_second if it lasts",
     FailureKind.QUOTA_EXHAUSTED: "the institution's calls of the day are used up: look tomorrow",
     FailureKind.RESTING: "wait for its next probe (reconciler report calls), then look again",
+    FailureKind.NOT_SENT: "look again: this machine stood still",
     FailureKind.CREDENTIALS: "give the key the area that it lacks",
     FailureKind.REFUSED: "Alma does not show this: look it up in Alma's configuration",
 }

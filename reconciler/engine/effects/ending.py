@@ -23,6 +23,12 @@ FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=12)
 AFTER_A_REST = timedelta(minutes=2)
 """A library that rests is not asked; what waits for it is taken up soon after it is back."""
+_AGAIN_AFTER = {
+    FailureKind.UNREACHABLE: SOON,
+    FailureKind.THROTTLED: SOON,
+    FailureKind.NOT_SENT: SOON,
+    FailureKind.RESTING: AFTER_A_REST,
+}
 MOST_AMBIGUITIES = 2
 
 
@@ -105,10 +111,8 @@ def failed(intent: Intent, failure: AlmaFailure, now: datetime, settle: timedelt
     told = str(failure)
     intent = _with_failure(intent, failure)
     if failure.nothing_happened or failure.kind is FailureKind.CREDENTIALS:
-        wait = FIRST_RETRY if failure.kind is not FailureKind.UNREACHABLE else SOON
-        wait = SOON if failure.kind is FailureKind.THROTTLED else wait
-        wait = AFTER_A_REST if failure.kind is FailureKind.RESTING else wait
-        again = replace(intent, state=IntentState.PLANNED, next_attempt_at=now + wait)
+        again_at = now + _AGAIN_AFTER.get(failure.kind, FIRST_RETRY)
+        again = replace(intent, state=IntentState.PLANNED, next_attempt_at=again_at)
         return Ending(again, f"nothing was done: {told}", failure.code, is_news=False)
     return ambiguous(intent, told, now, settle)
 

@@ -35,13 +35,17 @@ from reconciler.engine.effects import ending
 from reconciler.engine.effects.ending import Ending
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.effects.work import Blocked, Made, Missing, Moot, Sight, Work
-from reconciler.engine.settling import ACTOR, Settler
+from reconciler.engine.settling import ACTOR, Settler, as_written
 from reconciler.engine.storage import Storage
 from reconciler.errors import AlmaFailure
 from reconciler.ports import AlmaWriter, Claim, Clock, Settlement, Store
 
 STEPS_AT_ONCE = 60
 """More steps than any transaction has effects; a guard against one that never ends."""
+
+BEGINS_WITHIN = timedelta(seconds=10)
+"""A write that has not begun so long after its intent was recorded as sent never begins: whoever
+takes over from a process that stands still may count on that."""
 
 _TURN = {kind: turn for turn, kind in enumerate(CLEARED_BY.values(), start=1)}
 """Removals among each other keep the order that Alma allows, whenever they were asked for: a loan
@@ -87,8 +91,10 @@ class EffectRunner:
         """Whether an effect of this transaction is to be carried out now."""
         return next(self._due(transaction, now, force=force), None) is not None
 
-    async def carry_out(self, claim: Claim, *, force: bool = False) -> Transaction:
-        """Every effect that is due, until none is; then give the claim back.
+    async def carry_out(
+        self, claim: Claim, *, then: datetime | None, force: bool = False
+    ) -> Transaction:
+        """Every effect that is due, until none is; then give the claim back, due again at `then`.
 
         The transaction as this leaves it, as far as it is known.
 
@@ -114,7 +120,7 @@ class EffectRunner:
                 logger.warning("claim lost while carrying out an effect")
                 return claim.transaction
             claim, progress = next_claim, progress or moved
-        await self._give_back(claim, again=progress)
+        await self._give_back(claim, None if progress else then)
         return claim.transaction
 
     def _due(self, transaction: Transaction, now: datetime, *, force: bool) -> Iterator[Intent]:
@@ -144,7 +150,7 @@ class EffectRunner:
         """One intent from where it stands to its next state; whether that is progress."""
         now = self.clock.now()
         settle = self.policy.hosts[intent.host_lms].settle
-        intent = _after_a_crash(intent, self.longest_write + settle)
+        intent = _after_a_crash(intent, BEGINS_WITHIN + self.longest_write + settle)
         if intent.may_have_happened and (intent.next_attempt_at or now) > now:
             return False, await self._record(claim, Ending(intent, "", is_news=False))
         work = await self._work(claim, intent, now)
@@ -174,17 +180,19 @@ class EffectRunner:
         stuck = ending.still_missing(intent, now)
         if stuck is not None:
             return stuck, claim
+        deadline = self.clock.monotonic() + BEGINS_WITHIN.total_seconds()
         sent = replace(
             intent,
             state=IntentState.SENT,
             attempts=intent.attempts + 1,
-            sent_at=now,
+            sent_at=self.clock.now(),
             next_attempt_at=None,
         )
         marked = await self._record(claim, Ending(sent, "", is_news=False))
         if marked is None:
             return Ending(sent, ""), None
-        return await self._send(replace(work, intent=sent), sight), marked
+        alma = work.alma.until(deadline)
+        return await self._send(replace(work, intent=sent, alma=alma), sight), marked
 
     def _shown_from(self, work: Work, sight: Sight) -> datetime | None:
         """From when on it counts that Alma does not show a thing, if that is what was seen."""
@@ -271,8 +279,7 @@ class EffectRunner:
         )
         if not await self.settler.settle(settlement):
             return None
-        stored = await self.storage.run(self.store.get, before.id)
-        return replace(claim, transaction=stored)
+        return replace(claim, transaction=as_written(settlement))
 
     def _undo(self, transaction: Transaction, intent: Intent, rows: int) -> tuple[Intent, ...]:
         """Remove the records that were half made for an item that cannot be."""
@@ -298,7 +305,8 @@ class EffectRunner:
             and thing.owned
         )
 
-    async def _give_back(self, claim: Claim, *, again: bool) -> None:
+    async def _give_back(self, claim: Claim, then: datetime | None) -> None:
+        """Due again at `then`, if no effect is sooner; None is at once."""
         now = self.clock.now()
         before = claim.transaction
         due = [
@@ -306,7 +314,7 @@ class EffectRunner:
             for intent in before.intents
             if intent.is_open and intent.next_attempt_at is not None and self._acts(intent)
         ]
-        at = now if again else min([*due, before.next_poll_at or now])
+        at = min([*due, then or now])
         await self.settler.settle(Settlement(claim, replace(before, next_poll_at=at)))
 
     async def _work(self, claim: Claim, intent: Intent, now: datetime) -> Work:
