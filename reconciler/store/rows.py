@@ -359,9 +359,11 @@ def intent(row: RowMapping) -> Intent:
 _THING_IDS = ("user_id", "request_id", "mms_id", "holding_id", "item_pid", "loan_id")
 
 
+THING_COLUMNS = ("kind", "role", "host_lms", "state", "owned", "trusted", *_THING_IDS)
+
+
 def thing_values(thing: Thing) -> Values:
     return {
-        "id": thing.id,
         "kind": str(thing.kind),
         "role": str(thing.role),
         "host_lms": thing.host_lms,

@@ -110,6 +110,14 @@ _INTENT_UPDATE = (
     )
 )
 _LENGTHS = select(_T.id, _T.history_length).where(_T.id.in_(bindparam("ids", expanding=True)))
+_THING_UPDATE = (
+    update(THINGS)
+    .where(THINGS.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}") for name in (*rows.THING_COLUMNS, "ended_at")})
+)
+_PLACED = delete(PLACINGS).where(PLACINGS.c.transaction_id == bindparam("of_id"))
+_NEW_HISTORY, _NEW_INTENTS = insert(HISTORY), insert(INTENTS)
+_NEW_THINGS, _NEW_NOTICES = insert(THINGS), insert(OUTBOX)
 """Made once: building a statement costs more than running it."""
 
 
@@ -161,7 +169,7 @@ def append(connection: Connection, id: TransactionId, entries: Sequence[HistoryE
     ).scalar_one()
     first = length - len(entries) + 1
     connection.execute(
-        insert(HISTORY),
+        _NEW_HISTORY,
         [rows.history_values(entry, id, first + n) for n, entry in enumerate(entries)],
     )
     return first
@@ -172,7 +180,7 @@ def insert_intents(
 ) -> None:
     """New intents; their `asked_by` counts from the history row `first`."""
     if intents:
-        connection.execute(insert(INTENTS), [*_new_intents(id, intents, at, first)])
+        connection.execute(_NEW_INTENTS, [*_new_intents(id, intents, at, first)])
 
 
 def insert_things(
@@ -180,9 +188,9 @@ def insert_things(
 ) -> None:
     if things:
         connection.execute(
-            insert(THINGS),
+            _NEW_THINGS,
             [
-                {**rows.thing_values(thing), "transaction_id": id, "created_at": at}
+                {**rows.thing_values(thing), "id": thing.id, "transaction_id": id, "created_at": at}
                 for thing in things
             ],
         )
@@ -254,7 +262,7 @@ def _write_history(connection: Connection, settlements: Sequence[Written]) -> No
         return
     firsts = _first_rows(connection, settlements)
     connection.execute(
-        insert(HISTORY),
+        _NEW_HISTORY,
         [
             rows.history_values(entry, each.after.id, firsts[each.after.id] + n)
             for each in settlements
@@ -266,7 +274,7 @@ def _write_history(connection: Connection, settlements: Sequence[Written]) -> No
         insert_intents(connection, each.after.id, each.planned, at, first)
         if each.notices:
             notices = notice_rows(each.after.id, each.notices, first, at)
-            connection.execute(insert(OUTBOX), [*notices])
+            connection.execute(_NEW_NOTICES, [*notices])
 
 
 def _write_ledger(connection: Connection, settlement: Written) -> None:
@@ -276,16 +284,10 @@ def _write_ledger(connection: Connection, settlement: Written) -> None:
         connection.execute(_INTENT_UPDATE, changed)
     known = {thing.id for thing in settlement.before.things}
     insert_things(connection, id, [each for each in settlement.things if each.id not in known], at)
-    for thing in settlement.things:
-        if thing.id in known:
-            ended = at if thing.state is not ThingState.PRESENT else None
-            connection.execute(
-                update(THINGS)
-                .where(THINGS.c.id == thing.id)
-                .values(**rows.thing_values(thing), ended_at=ended)
-            )
+    if moved := [_thing_parameters(each, at) for each in settlement.things if each.id in known]:
+        connection.execute(_THING_UPDATE, moved)
     if _is_placed(settlement):
-        connection.execute(delete(PLACINGS).where(PLACINGS.c.transaction_id == id))
+        connection.execute(_PLACED, {"of_id": id})
 
 
 def _is_placed(written: Written) -> bool:
@@ -309,6 +311,12 @@ def _first_rows(connection: Connection, settlements: Sequence[Written]) -> dict[
 def _leg_parameters(id: TransactionId, leg: Leg) -> dict[str, Any]:
     values = {f"new_{name}": each for name, each in rows.leg_values(leg).items()}
     return {**values, "of_id": id, "of_role": str(leg.role)}
+
+
+def _thing_parameters(thing: Thing, at: datetime) -> dict[str, Any]:
+    values = {f"new_{name}": each for name, each in rows.thing_values(thing).items()}
+    ended_at = at if thing.state is not ThingState.PRESENT else None
+    return {**values, "new_ended_at": ended_at, "of_id": thing.id}
 
 
 def _intent_parameters(intent: Intent, at: datetime) -> dict[str, Any]:
