@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -32,20 +30,17 @@ from reconciler.engine.submit import Known, Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
+from reconciler.libraries import Libraries
 from reconciler.ports import (
-    AlmaReader,
-    AlmaSurveyor,
-    AlmaWriter,
     CallMade,
     Census,
     Clock,
-    InstitutionTally,
     Owner,
     Sink,
 )
 from reconciler.processes import is_dead, this_process
-from reconciler.settings import AlmaSettings, Settings
 from reconciler.settings import LogSink as LogSettings
+from reconciler.settings import Settings
 from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.census import census
@@ -61,8 +56,6 @@ from reconciler.systemd import watchdog_seconds
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.alma.gateway import Gateway, Tally
-    from reconciler.alma.valves import Valves
     from reconciler.metrics import Metrics
 
 
@@ -95,7 +88,6 @@ class App:
         self.owner: Owner = this_process()
         self.has_schema = False
         """Whether a schema was found or made by this process: it is never made twice."""
-        self._gateways: dict[HostLmsCode, Gateway] = {}
         self._absences = AbsenceWatch()
 
     # --- schema --------------------------------------------------------------
@@ -124,40 +116,19 @@ class App:
 
     # --- libraries -----------------------------------------------------------
 
-    def reader(self, code: HostLmsCode) -> AlmaReader:
-        """The reader of one Alma; made when it is first needed, with its key."""
-        from reconciler.alma.reader import Reader
-
-        if code not in self._gateways:
-            self._gateways[code] = self._gateway(code)
-        return Reader(self._gateways[code])
-
-    def urgent_reader(self, code: HostLmsCode) -> AlmaReader:
-        """The same for what somebody waits for: it goes before polls and below the reserve."""
-        from reconciler.alma.reader import Reader
-
-        self.reader(code)
-        return Reader(self._gateways[code].for_effects())
-
-    def writer(self, code: HostLmsCode) -> AlmaWriter:
-        """What acts on one Alma. For a library that only observes there is none.
-
-        Raises SettingsError then: nothing may ask for it.
-        """
-        from reconciler.alma.writer import Writer
-
-        if not self.policy.hosts[code].acts:
-            raise SettingsError(f"host_lms.{code} is in mode observe: it is not acted on")
-        if code not in self._gateways:
-            self._gateways[code] = self._gateway(code)
-        return Writer(self._gateways[code].for_effects())
+    @cached_property
+    def libraries(self) -> Libraries:
+        shared = StoredQuota(self.quotas, self.storage) if self.keeps_quota else None
+        return Libraries(
+            self.settings, self.clock, self.environ, self.transports, shared, self._called
+        )
 
     async def submit(self, lines: Iterable[bytes], actor: str) -> IntakeReport:
         """Take new requests: each is checked at its libraries, then stored with its intents."""
-        self.check_keys()
+        self.libraries.check_keys()
         report = IntakeReport()
         submissions = Submissions(
-            readers=self.urgent_reader,
+            readers=self.libraries.urgent_reader,
             policy=self.policy,
             configs=self.configs,
             recorder=self.recorder,
@@ -172,35 +143,19 @@ class App:
                 self.desk.take(result, report)
         return report
 
-    def surveyor(self, code: HostLmsCode) -> AlmaSurveyor:
-        """How one Alma is set up; a person who asks is answered below the daily reserve too.
-
-        Raises SettingsError when its key cannot be found.
-        """
-        from reconciler.alma.surveyor import Surveyor
-
-        if code not in self._gateways:
-            self._gateways[code] = self._gateway(code)
-        return Surveyor(self._gateways[code].for_effects())
-
     def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Every secret of the settings by its key there, and a use of it.
 
         The use raises SettingsError, beginning with that key, where the secret cannot be had.
         """
         for code, host in self.settings.alma_hosts().items():
-            yield f"host_lms.{code}.api_key", partial(self._key, code, host)
+            yield f"host_lms.{code}.api_key", partial(self.libraries.key, code)
             if host.webhook_secret is not None:
                 hook = partial(host.webhook_secret.resolve, self.environ)
                 yield f"host_lms.{code}.webhook_secret", hook
         for each in self.settings.notify:
             if not isinstance(each, LogSettings):
                 yield f"notify: secret of {each.url}", partial(self._webhook, each)
-
-    def check_keys(self) -> None:
-        """Raises SettingsError when the key of an Alma cannot be found."""
-        for code, host in self.settings.alma_hosts().items():
-            self._key(code, host)
 
     def check_tenants(self) -> None:
         """Raises SettingsError when something is polled for a library that the settings lack.
@@ -215,56 +170,9 @@ class App:
                 "until they have ended (see: reconciler list)"
             )
 
-    @property
-    def tallies(self) -> dict[HostLmsCode, Tally]:
-        """What became of the calls to each Alma that was called."""
-        return {code: gateway.tally for code, gateway in self._gateways.items()}
-
-    def _gateway(self, code: HostLmsCode) -> Gateway:
-        from reconciler.alma.connections import Connections, Timeouts
-        from reconciler.alma.gateway import ROOT, Gateway
-
-        host = self.settings.alma_hosts()[code]
-        http = self.settings.http
-        connections = Connections(
-            host.base_url.rstrip("/").removesuffix(ROOT),
-            clock=self.clock,
-            timeouts=Timeouts(
-                http.connect_timeout.total_seconds(),
-                http.read_timeout.total_seconds(),
-                http.write_read_timeout.total_seconds(),
-            ),
-            transport=self.transports.get(code),
-            tls=self._tls if host.base_url.startswith("https") else None,
-        )
-        key = self._key(code, host)
-        gateway = Gateway(connections, key, valve=self.gates[code], clock=self.clock)
-        gateway.on_end = partial(self._called, code)
-        return gateway
-
     @cached_property
     def quotas(self) -> SqlQuotas:
         return SqlQuotas(self.database)
-
-    @cached_property
-    def gates(self) -> Valves:
-        """What each call has to pass. Where nothing may be kept, its rate is halved: other
-        processes do not know of it."""
-        from reconciler.alma.valve import Valve
-        from reconciler.alma.valves import Valves
-
-        shared = StoredQuota(self.quotas, self.storage) if self.keeps_quota else None
-        return Valves(
-            {
-                code: Valve(
-                    host.terms(code),
-                    host.calls_per_second if shared else host.calls_per_second / 2,
-                    self.clock,
-                    shared,
-                )
-                for code, host in self.settings.alma_hosts().items()
-            }
-        )
 
     # --- what came to an end: it is progress, and it is counted ---------------
 
@@ -287,19 +195,6 @@ class App:
         if self.metered:
             self.metrics.reconciled(outcome, seconds)
 
-    def _key(self, code: HostLmsCode, host: AlmaSettings) -> str:
-        try:
-            key = host.api_key.resolve(self.environ)
-        except SettingsError as error:
-            raise SettingsError(f"host_lms.{code}.api_key: {error}") from None
-        logs.keep_secret(key)
-        return key
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """One for all tenants: loading the certificates takes 20 ms."""
-        return ssl.create_default_context()
-
     # --- seeing --------------------------------------------------------------
 
     @cached_property
@@ -307,17 +202,6 @@ class App:
         from reconciler.metrics import Metrics
 
         return Metrics(self.policy)
-
-    @property
-    def institution_tallies(self) -> dict[HostLmsCode, InstitutionTally]:
-        """What each Alma that was called said of itself."""
-        hosts = self.settings.alma_hosts()
-        return {
-            code: InstitutionTally(
-                hosts[code].daily_reserve, tally.remaining_today, tally.clock_ahead
-            )
-            for code, tally in self.tallies.items()
-        }
 
     async def census(self) -> Census:
         """What stands in the database, counted. Raises StoreUnavailable."""
@@ -397,7 +281,7 @@ class App:
     def runner(self) -> EffectRunner:
         longest_write = self.settings.http.write_read_timeout
         return EffectRunner(
-            writers=self.writer,
+            writers=self.libraries.writer,
             configs=self.configs,
             policy=self.policy,
             store=self.store,
@@ -413,13 +297,13 @@ class App:
     @cached_property
     def reconciler(self) -> Reconciler:
         return Reconciler(
-            readers=self.reader,
+            readers=self.libraries.reader,
             recorder=self.recorder,
             runner=self.runner,
             settler=self.settler,
             clock=self.clock,
             policy=self.policy,
-            gates=self.gates,
+            gates=self.libraries.gates,
             absences=self._absences,
         )
 
@@ -450,7 +334,7 @@ class App:
             tenants=self.tenants,
             is_dead=is_dead,
             on_end=self._reconciled,
-            gates=self.gates,
+            gates=self.libraries.gates,
             quotas=self.quotas,
         )
 
@@ -520,7 +404,7 @@ class App:
         vars(new).update(storage=self.storage, tenure=self.tenure, progress=self.progress)
         if self.metered:
             vars(new).update(metrics=self.metrics)
-        new.check_keys()
+        new.libraries.check_keys()
         _ = new.sinks  # their secrets are found now or refused now
         self.tenure.lease = settings.polling.lease
         if self.metered:
@@ -529,9 +413,8 @@ class App:
 
     async def aclose(self) -> None:
         """Close the connections to the libraries; calls under way are waited for."""
-        await asyncio.gather(*(gateway.aclose() for gateway in self._gateways.values()))
-        if "gates" in vars(self):
-            await self.gates.aclose()
+        if "libraries" in vars(self):
+            await self.libraries.aclose()
 
     async def __aenter__(self) -> App:
         return self

@@ -57,7 +57,7 @@ async def once(app: App, options: OnceOptions) -> int:
     interruption = Interruption()
     interruption.listen(lambda: None)
     async with app, _kept(app):
-        app.check_keys()
+        app.libraries.check_keys()
         app.check_tenants()
         tell_pauses(app)
         going_on = replace(options.cycle, may_go_on=lambda _: interruption.number is None)
@@ -83,13 +83,13 @@ async def once(app: App, options: OnceOptions) -> int:
     )
     if _nothing_could_be_asked(app, report):
         return Exit.TEMPORARY
-    return of_calls(app.tallies.values(), something_failed=troubled)
+    return of_calls(app.libraries.tallies.values(), something_failed=troubled)
 
 
 def _nothing_could_be_asked(app: App, report: CycleReport) -> bool:
     """Every Alma is out of order, and was before this cycle: not one call was made."""
     down = [each for each in report.resting.values() if each.state is TenantState.OUTAGE]
-    called = any(tally.calls for tally in app.tallies.values())
+    called = any(tally.calls for tally in app.libraries.tallies.values())
     return bool(down) and len(down) == len(app.settings.alma_hosts()) and not called
 
 
@@ -117,14 +117,14 @@ async def dry_run(app: App, options: OnceOptions) -> Exit:
     """What one cycle would do, in the shape of `plan`; nothing is written."""
     found = await _prospects(app, options)
     _put_plan(found, options.output)
-    return of_calls(app.tallies.values(), something_failed=_any_failed(found))
+    return of_calls(app.libraries.tallies.values(), something_failed=_any_failed(found))
 
 
 async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Exit:
     """What would fire for every live transaction; nothing is written."""
     found = await _prospects(app, options)
     _put_plan(found, options.output)
-    went = of_calls(app.tallies.values(), something_failed=_any_failed(found))
+    went = of_calls(app.libraries.tallies.values(), something_failed=_any_failed(found))
     if went is Exit.DONE and detailed_exitcode and any(each.would_fire for each in found):
         return Exit.WOULD_FIRE
     return went
@@ -133,10 +133,10 @@ async def plan(app: App, options: OnceOptions, *, detailed_exitcode: bool) -> Ex
 async def _prospects(app: App, options: OnceOptions) -> list[Prospect]:
     app.keeps_quota = False
     async with app:
-        app.check_keys()
+        app.libraries.check_keys()
         app.check_tenants()
         tell_pauses(app)
-        app.gates.adopt(app.quotas.standings())
+        app.libraries.gates.adopt(app.quotas.standings())
         live = app.store.live(options.selection, app.clock.now())
         return await prospects(app.reconciler, live, everything=options.everything)
 
@@ -175,7 +175,7 @@ def _report(app: App, report: CycleReport) -> Json:
         "errors": _errors(report),
         "notifications": asdict(app.dispatcher.tally),
         "resting": [standing_view(code, each) for code, each in report.resting.items()],
-        "alma_calls": {str(code): tally.calls for code, tally in app.tallies.items()},
+        "alma_calls": {str(code): tally.calls for code, tally in app.libraries.tallies.items()},
         "left_to_others": [
             {"host_lms": lease.tenant, "owner": _owner(lease)} for lease in report.held_elsewhere
         ],

@@ -26,7 +26,7 @@ def serve(app: App, load: Callable[[], Settings]) -> int:
     be reached is waited for.
     """
     app.metered = app.settings.web.enabled
-    app.check_keys()
+    app.libraries.check_keys()
     _ = app.sinks
     health = Health(app.clock)
     try:

@@ -63,7 +63,7 @@ class Probes:
         app = self.app()
         await self._refresh(app)
         metrics = app.metrics
-        metrics.institutions(app.institution_tallies)
+        metrics.institutions(app.libraries.institution_tallies)
         metrics.stale_writes(app.store.stale_writes)
         metrics.daemon(app.progress, self.health)
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

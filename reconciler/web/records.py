@@ -42,7 +42,7 @@ class Records:
     async def tenants(self, _: Request) -> Response:
         app = self.app()
         census = await app.census()
-        tallies = app.institution_tallies
+        tallies = app.libraries.institution_tallies
         return json_answer(tenants_view(app.policy, census, tallies, app.progress, self.health))
 
     def _filter(self, request: Request) -> Filter:

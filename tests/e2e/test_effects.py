@@ -135,7 +135,7 @@ async def test_a_card_that_ends_soon_is_extended_and_the_record_goes_back_whole(
     assert sent["web_site_url"] == "x.example"
     assert sent["expiry_date"] > f"{soon.isoformat()}Z"
     unknown = UserSight(lab.stored(book).supplier.user_id, document={**sent, "of_2030": {"x": [1]}})  # type: ignore[arg-type]
-    await lab.app.writer(HostLmsCode("uni-a")).extend_user(unknown, date(2030, 1, 1))
+    await lab.app.libraries.writer(HostLmsCode("uni-a")).extend_user(unknown, date(2030, 1, 1))
     again = json.loads(writes(lab, "PUT", "/users/")[1].body)
     assert again == {**sent, "of_2030": {"x": [1]}, "expiry_date": "2030-01-01Z"}
 

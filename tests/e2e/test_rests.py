@@ -95,10 +95,10 @@ async def test_twelve_hours_without_one_library(tmp_path: Path, alarms: list[str
         asked = calls_to(stage.sandbox, "uni-a", began)
         assert asked <= 12 * 12 + 60
         assert alarms == ["library rests"]
-        assert stage.app.gates.standing(UNI_A).state is TenantState.OUTAGE
+        assert stage.app.libraries.gates.standing(UNI_A).state is TenantState.OUTAGE
 
         ended = stage.clock.now()
-        while not stage.app.gates.standing(UNI_A).is_open:
+        while not stage.app.libraries.gates.standing(UNI_A).is_open:
             await tick(stage, 1, timedelta(seconds=10))
             assert stage.clock.now() - ended < 2 * MINUTE
         recovered = stage.clock.now()
@@ -119,7 +119,7 @@ async def test_polling_stops_at_the_reserve_effects_go_on_and_midnight_ends_it(
         placed(stage, 30, lender="uni-a", borrower="uni-c")
         stage.lender.quota.remaining = 520
         await tick(stage, 1)
-        assert stage.app.gates.standing(UNI_A).state is TenantState.SHORT
+        assert stage.app.libraries.gates.standing(UNI_A).state is TenantState.SHORT
         assert 480 <= stage.lender.quota.remaining < 500
         book = stage.wanted()
         left, probes_from = stage.lender.quota.remaining, stage.clock.now()
@@ -131,7 +131,7 @@ async def test_polling_stops_at_the_reserve_effects_go_on_and_midnight_ends_it(
         midnight = (stage.clock.now() + timedelta(days=1)).replace(hour=0, minute=0, second=0)
         stage.clock.advance(midnight - stage.clock.now())
         await tick(stage, 3)
-        assert stage.app.gates.standing(UNI_A).is_open
+        assert stage.app.libraries.gates.standing(UNI_A).is_open
         assert calls_to(stage.sandbox, "uni-a", midnight) > 30
         assert probes_from < midnight
 
@@ -141,13 +141,13 @@ async def test_a_used_up_day_is_probed_every_quarter_of_an_hour(tmp_path: Path) 
         ids = placed(stage, 30, lender="uni-a", borrower="uni-c")
         stage.lender.quota.remaining = 5
         await tick(stage, 1)
-        assert stage.app.gates.standing(UNI_A).state is TenantState.SPENT
+        assert stage.app.libraries.gates.standing(UNI_A).state is TenantState.SPENT
         since = stage.clock.now()
         await tick(stage, 180)
         assert 9 <= calls_to(stage.sandbox, "uni-a", since) <= 13
         stage.lender.quota.remaining = 10_000  # the institution bought more
         await tick(stage, 20)
-        assert stage.app.gates.standing(UNI_A).is_open
+        assert stage.app.libraries.gates.standing(UNI_A).is_open
         for id in ids:
             assert stage.app.store.get(TransactionId(id)).parked is None
 
@@ -164,12 +164,12 @@ async def test_much_that_is_suddenly_not_found_freezes_the_library(
         await tick(stage, 130)
         found = [stage.app.store.get(TransactionId(id)) for id in ids]
         assert alarms == ["library rests"]
-        assert stage.app.gates.standing(UNI_A).state is TenantState.FROZEN
+        assert stage.app.libraries.gates.standing(UNI_A).state is TenantState.FROZEN
         assert {each.status for each in found} == {DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY}
         assert sum(each.parked is not None for each in found) == 0
         stage.sandbox.faults.clear()
         await tick(stage, 40)
-        assert stage.app.gates.standing(UNI_A).is_open
+        assert stage.app.libraries.gates.standing(UNI_A).is_open
         assert all(stage.app.store.get(TransactionId(id)).failures == 0 for id in ids)
 
 

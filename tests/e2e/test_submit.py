@@ -266,11 +266,11 @@ def test_a_client_of_an_observed_library_has_no_writing_methods(world: World) ->
     from reconciler.ports import AlmaReader, AlmaWriter
 
     app = world.app()
-    reader = app.reader("uni-a")  # type: ignore[arg-type]
+    reader = app.libraries.reader("uni-a")  # type: ignore[arg-type]
     writing = set(dir(AlmaWriter)) - set(dir(AlmaReader))
     assert writing >= {"create_loan", "place_hold", "delete_item", "scan_in"}
     assert [name for name in writing if hasattr(reader, name)] == []
     assert not isinstance(reader, Writer)
     with pytest.raises(SettingsError, match="observe"):
-        app.writer("uni-a")  # type: ignore[arg-type]
+        app.libraries.writer("uni-a")  # type: ignore[arg-type]
     app.close()
