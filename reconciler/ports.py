@@ -252,7 +252,8 @@ class AlmaSurveyor(Protocol):
 
     async def libraries(self) -> tuple[LibrarySight, ...]: ...
 
-    async def locations(self, library: str) -> tuple[str, ...]: ...
+    async def locations(self, library: str) -> Mapping[str, bool | None]:
+        """The codes of its locations, and whether each is suppressed; None where Alma is silent."""
 
     async def desks(self, library: str) -> tuple[str, ...]: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.alma import wire
-from reconciler.alma.document import Node, children, number, text
+from reconciler.alma.document import Node, children, flag, number, text
 from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
 from reconciler.core.model import (
@@ -119,11 +119,15 @@ class Reader:
         """Whether this library has this location (alma-api.md §7)."""
         return location in await self.locations(library)
 
-    async def locations(self, library: str) -> tuple[str, ...]:
-        """The codes of a library's locations (alma-api.md §7)."""
+    async def locations(self, library: str) -> dict[str, bool | None]:
+        """The codes of a library's locations, and whether each is suppressed from publishing
+        (None where Alma does not say; alma-api.md §7)."""
         tree = await self._gateway.read(get("conf", "libraries", library, "locations"))
-        rows = children(tree, "location")
-        return tuple(code for row in rows if (code := text(row, "code")) is not None)
+        return {
+            code: flag(row, "suppress_from_publishing")
+            for row in children(tree, "location")
+            if (code := text(row, "code")) is not None
+        }
 
     async def aclose(self) -> None:
         await self._gateway.aclose()

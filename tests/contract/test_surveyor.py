@@ -58,7 +58,7 @@ async def test_recorded_libraries_and_locations_are_read() -> None:
     assert {each.code for each in libraries} >= {"arch", "firestone", "recap"}
     assert {each.is_resource_sharing for each in libraries} == {False}
     async with surveyor(answering("tulibraries__locations.json")) as alma:
-        assert "offsite" in await alma.locations("main")
+        assert (await alma.locations("main"))["offsite"] is False
     async with surveyor(answering("NatLibFi__locations-xml.xml")) as alma:
         assert {"general", "staff", "stacks"} <= set(await alma.locations("Central"))
 

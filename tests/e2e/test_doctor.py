@@ -198,6 +198,10 @@ def _disabled(table: str, code: str) -> Callable[[Ward], None]:
     return lambda ward: ward.alma.code_tables[table].disabled.add(code)
 
 
+def _seen_by_all(ward: Ward) -> None:
+    ward.alma.libraries["DCB"].locations["DCBVIRTUAL"].suppressed = False
+
+
 CASES: list[tuple[Topic, Callable[[Ward], None], CheckState, str]] = [
     (Topic.SETTINGS, _no_libraries, NOT_SET, "no library"),
     (Topic.SECRET, _no_key, MISSING, "host_lms.uni-a.api_key: environment variable KEY_A"),
@@ -234,6 +238,7 @@ CASES: list[tuple[Topic, Callable[[Ward], None], CheckState, str]] = [
     (Topic.SHARING_DESK, _revoked("conf"), NOT_SET, "optional"),
     (Topic.VIRTUAL_LIBRARY, _set(virtual_library="DBC"), MISSING, "no such library"),
     (Topic.VIRTUAL_LOCATION, _set(virtual_location="X"), MISSING, "DCB has none of that code"),
+    (Topic.VIRTUAL_LOCATION, _seen_by_all, PRESENT, "not suppressed: the public may come across"),
     (Topic.VIRTUAL_LOCATION, _set(virtual_library="DBC"), UNKNOWN, "there is no library DBC"),
     (Topic.VIRTUAL_LOCATION, _fault("/locations"), UNKNOWN, "could not look: server error"),
     (Topic.TRANSIT_LIBRARY, _set(transit_library="NO"), MISSING, "no such library"),

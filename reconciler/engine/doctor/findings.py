@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.core.model import HostLmsCode
@@ -119,6 +119,12 @@ class Finding:
 
 def present(topic: Topic, found: str) -> Finding:
     return Finding(topic, CheckState.PRESENT, found)
+
+
+def with_advice(finding: Finding, remark: str) -> Finding:
+    """What is there, and yet not as it had best be."""
+    found = f"{finding.found}; {remark}"
+    return replace(finding, found=found, to_do=ADVICE[finding.topic])
 
 
 def missing(topic: Topic, found: str, hint: str = "") -> Finding:

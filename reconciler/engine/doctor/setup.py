@@ -19,6 +19,7 @@ from reconciler.engine.doctor.findings import (
     present,
     unknown,
     unreadable,
+    with_advice,
 )
 from reconciler.engine.doctor.reads import Read, tried
 from reconciler.errors import AlmaFailure
@@ -118,7 +119,16 @@ class Setup:
         library, location = self.config.virtual_library, self.config.virtual_location
         if location is None:
             return not_set(topic, "the settings name no location", needed=self.acts)
-        return await self._part(topic, location, library, libraries, self.alma.locations)
+        suppressed = dict[str, bool | None]()
+
+        async def codes(of: str) -> tuple[str, ...]:
+            suppressed.update(await self.alma.locations(of))
+            return tuple(suppressed)
+
+        found = await self._part(topic, location, library, libraries, codes)
+        if suppressed.get(location) is False:
+            return with_advice(found, "not suppressed: the public may come across virtual items")
+        return found
 
     async def _part(
         self,
