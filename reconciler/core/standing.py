@@ -29,6 +29,9 @@ PROBE_ABSENCE_AFTER = timedelta(minutes=15)
 LONGEST_REST = timedelta(minutes=30)
 """A probe that lies further ahead was set before a clock was set back: it is due."""
 
+OVERTAKEN = 200
+"""More calls than are ever out at one library at a time, all processes together."""
+
 JITTER = 0.25
 """Pauses are longer by up to this share, never shorter."""
 
@@ -175,7 +178,13 @@ def spent(standing: TenantStanding, terms: Terms, now: datetime) -> TenantStandi
 def told_remaining(
     standing: TenantStanding, terms: Terms, now: datetime, remaining: int
 ) -> TenantStanding:
-    """Alma said how many calls are left today: polling stops below the reserve."""
+    """Alma said how many calls are left today: polling stops below the reserve.
+
+    A small rise is an answer that others have overtaken: what was left is left no more.
+    """
+    known = standing.remaining
+    if known is not None and known < remaining <= known + OVERTAKEN:
+        remaining = known
     standing = replace(standing, remaining=remaining, remaining_at=now)
     dry = (TenantState.SHORT, TenantState.SPENT)
     if remaining >= terms.reserve:

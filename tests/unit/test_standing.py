@@ -101,3 +101,10 @@ def test_every_state_admits_or_probes_somebody_in_the_end() -> None:
         )
         found = {admission(standing, purpose, much_later) for purpose in Purpose}
         assert found & {Admission.GO, Admission.PROBE}, state
+
+
+def test_an_answer_that_was_overtaken_gives_no_calls_back() -> None:
+    standing = core.told_remaining(TenantStanding(), TERMS, NOW, 19_990)
+    assert core.told_remaining(standing, TERMS, NOW, 20_003).state is TenantState.SHORT
+    assert core.told_remaining(standing, TERMS, NOW, 20_003).remaining == 19_990
+    assert core.told_remaining(standing, TERMS, NOW, 90_000).remaining == 90_000
