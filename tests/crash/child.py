@@ -29,7 +29,7 @@ from reconciler.core.outbox import MessageState
 from reconciler.core.status import OPEN_INTENTS, IntentState
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.effects import runner
-from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.settling import Settler
 from reconciler.ports import MessageFilter, Settlement
 from reconciler.settings import Settings
 from reconciler.store import settlements
@@ -168,14 +168,15 @@ def _changes(connection: Connection) -> int:
 def mutate(mutant: str, patch: pytest.MonkeyPatch) -> None:
     """Make one of the classic mistakes, until the patch is undone."""
     if mutant == "no_intent_row":
-        record = EffectRunner._record
+        settle_all = Settler.settle
 
-        async def forgetful(self: Any, claim: Any, end: Any) -> Any:
-            if end.intent.state is IntentState.SENT:
-                return claim
-            return await record(self, claim, end)
+        async def forgetful(self: Any, settlement: Settlement) -> bool:
+            goes_out = any(each.state is IntentState.SENT for each in settlement.changed)
+            return await settle_all(
+                self, replace(settlement, changed=()) if goes_out else settlement
+            )
 
-        patch.setattr(EffectRunner, "_record", forgetful)
+        patch.setattr(Settler, "settle", forgetful)
     elif mutant == "no_settle_wait":
         after_a_crash, nothing = runner._after_a_crash, timedelta(0)
         patch.setattr(runner, "_after_a_crash", lambda intent, _: after_a_crash(intent, nothing))

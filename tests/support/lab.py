@@ -28,6 +28,7 @@ from tests.support.world import KEYS, settings_for
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SETTLE = timedelta(seconds=60)
+A_SECOND = timedelta(seconds=1)
 
 
 @dataclass
@@ -99,10 +100,11 @@ class Lab:
         """Look in two minutes, then whenever something is to be done, until all is quiet."""
         self.clock.advance(timedelta(minutes=2))
         ends = self.clock.now() + longest
-        now = await self.look(book)
+        now, patience = await self.look(book), A_SECOND
         while now.next_poll_at is not None and self._is_busy(now) and now.next_poll_at < ends:
-            self.clock.advance(max(now.next_poll_at - self.clock.now(), timedelta(seconds=1)))
-            await self.cycle()
+            self.clock.advance(max(now.next_poll_at - self.clock.now(), patience))
+            is_resting = not (await self.cycle()).outcomes
+            patience = min(2 * patience, timedelta(minutes=2)) if is_resting else A_SECOND
             now = self.stored(book)
         return now
 

@@ -47,6 +47,8 @@ BEGINS_WITHIN = timedelta(seconds=10)
 """A write that has not begun so long after its intent was recorded as sent never begins: whoever
 takes over from a process that stands still may count on that."""
 
+_PROGRESS = (IntentState.DONE, IntentState.WITHDRAWN)
+
 _TURN = {kind: turn for turn, kind in enumerate(CLEARED_BY.values(), start=1)}
 """Removals among each other keep the order that Alma allows, whenever they were asked for: a loan
 that is found late has to end before the removal of its item, asked for earlier."""
@@ -105,23 +107,33 @@ class EffectRunner:
         progress = False
         tried: set[str] = set()
         for _ in range(STEPS_AT_ONCE):
-            now = self.clock.now()
-            due = (
-                intent
-                for intent in self._due(claim.transaction, now, force=force)
-                if intent.id not in tried
-            )
-            intent = next(due, None)
+            intent = self._next(claim.transaction, tried, force=force)
             if intent is None:
                 break
             tried.add(intent.id)
-            moved, next_claim = await self._step(claim, intent)
-            if next_claim is None:
-                logger.warning("claim lost while carrying out an effect")
+            end, marked = await self._step(claim, intent)
+            if marked is None:
+                return _lost(claim)
+            progress = progress or end.intent.state in _PROGRESS
+            settlement = self._settlement(marked, end)
+            left = as_written(settlement)
+            is_last = self._next(left, tried, force=force) is None
+            if is_last:
+                settlement = self._given_back(settlement, left, None if progress else then)
+            if not await self.settler.settle(settlement):
+                return _lost(claim)
+            claim = replace(claim, transaction=as_written(settlement))
+            if is_last:
                 return claim.transaction
-            claim, progress = next_claim, progress or moved
-        await self._give_back(claim, None if progress else then)
+        idle = Settlement(claim, claim.transaction)
+        idle = self._given_back(idle, claim.transaction, None if progress else then)
+        await self.settler.settle(idle)
         return claim.transaction
+
+    def _next(self, transaction: Transaction, tried: set[str], *, force: bool) -> Intent | None:
+        """The effect that comes next, each one once."""
+        due = self._due(transaction, self.clock.now(), force=force)
+        return next((intent for intent in due if intent.id not in tried), None)
 
     def _due(self, transaction: Transaction, now: datetime, *, force: bool) -> Iterator[Intent]:
         """The first open intent at each library, if its time has come.
@@ -146,22 +158,20 @@ class EffectRunner:
         host = self.policy.hosts.get(intent.host_lms)
         return host is not None and host.acts and intent.kind in VERBS
 
-    async def _step(self, claim: Claim, intent: Intent) -> tuple[bool, Claim | None]:
-        """One intent from where it stands to its next state; whether that is progress."""
+    async def _step(self, claim: Claim, intent: Intent) -> tuple[Ending, Claim | None]:
+        """One intent from where it stands to its next state, and the claim to write that under."""
         now = self.clock.now()
         settle = self.policy.hosts[intent.host_lms].settle
         intent = _after_a_crash(intent, BEGINS_WITHIN + self.longest_write + settle)
         if intent.may_have_happened and (intent.next_attempt_at or now) > now:
-            return False, await self._record(claim, Ending(intent, "", is_news=False))
+            return Ending(intent, "", is_news=False), claim
         work = await self._work(claim, intent, now)
         with logger.contextualize(effect=intent.kind, role=intent.role, host_lms=intent.host_lms):
-            end, claim_after = await self._attempt(claim, work)
-        if claim_after is None:
-            return False, None
-        self.tally.count(end.intent.state)
-        self.on_end(end.intent)
-        recorded = await self._record(claim_after, end)
-        return end.intent.state in (IntentState.DONE, IntentState.WITHDRAWN), recorded
+            end, marked = await self._attempt(claim, work)
+        if marked is not None:
+            self.tally.count(end.intent.state)
+            self.on_end(end.intent)
+        return end, marked
 
     async def _attempt(self, claim: Claim, work: Work) -> tuple[Ending, Claim | None]:
         """Look; where that proves it missing, record that it is sent, and send it."""
@@ -188,9 +198,10 @@ class EffectRunner:
             sent_at=self.clock.now(),
             next_attempt_at=None,
         )
-        marked = await self._record(claim, Ending(sent, "", is_news=False))
-        if marked is None:
+        going_out = self._settlement(claim, Ending(sent, "", is_news=False))
+        if not await self.settler.settle(going_out):
             return Ending(sent, ""), None
+        marked = replace(claim, transaction=as_written(going_out))
         alma = work.alma.until(deadline)
         return await self._send(replace(work, intent=sent, alma=alma), sight), marked
 
@@ -258,8 +269,8 @@ class EffectRunner:
 
     # --- recording -----------------------------------------------------------
 
-    async def _record(self, claim: Claim, end: Ending) -> Claim | None:
-        """Write a step's end under the claim; the claim as it stands now, None if it was lost."""
+    def _settlement(self, claim: Claim, end: Ending) -> Settlement:
+        """A step's end as it is written; the claim is kept."""
         now = self.clock.now()
         before, intent = claim.transaction, end.intent
         after = before if end.leg is None else before.with_legs({end.leg.role: end.leg})
@@ -268,7 +279,7 @@ class EffectRunner:
             after = replace(after, parked=Parked(end.park, detail, now))
         history = _history(intent, end, now)
         undo = self._undo(before, intent, len(history)) if end.undo else ()
-        settlement = Settlement(
+        return Settlement(
             claim,
             after,
             history,
@@ -277,9 +288,6 @@ class EffectRunner:
             things=end.things,
             keep_until=now + self.lease,
         )
-        if not await self.settler.settle(settlement):
-            return None
-        return replace(claim, transaction=as_written(settlement))
 
     def _undo(self, transaction: Transaction, intent: Intent, rows: int) -> tuple[Intent, ...]:
         """Remove the records that were half made for an item that cannot be."""
@@ -305,17 +313,20 @@ class EffectRunner:
             and thing.owned
         )
 
-    async def _give_back(self, claim: Claim, then: datetime | None) -> None:
-        """Due again at `then`, if no effect is sooner; None is at once."""
-        now = self.clock.now()
-        before = claim.transaction
+    def _given_back(
+        self, settlement: Settlement, left: Transaction, then: datetime | None
+    ) -> Settlement:
+        """The same without keeping the claim: due again at `then`, if no effect that is `left` is
+        sooner; None is at once."""
         due = [
             intent.next_attempt_at
-            for intent in before.intents
+            for intent in left.intents
             if intent.is_open and intent.next_attempt_at is not None and self._acts(intent)
         ]
-        at = min([*due, then or now])
-        await self.settler.settle(Settlement(claim, replace(before, next_poll_at=at)))
+        at = min([*due, then or self.clock.now()])
+        return replace(
+            settlement, after=replace(settlement.after, next_poll_at=at), keep_until=None
+        )
 
     async def _work(self, claim: Claim, intent: Intent, now: datetime) -> Work:
         placing = None
@@ -330,6 +341,11 @@ class EffectRunner:
             now,
             self.new_id,
         )
+
+
+def _lost(claim: Claim) -> Transaction:
+    logger.warning("claim lost while carrying out an effect")
+    return claim.transaction
 
 
 def _in_turn(intents: tuple[Intent, ...]) -> Iterator[Intent]:
