@@ -232,9 +232,6 @@ class ExternalDesk:
         self._say(book, _reader_role(book), request=RequestState.CANCELLED)
 
     def refuse(self, book: Book) -> bool:
-        """Only what was taken up before: row 12 does not begin at RESOLVED."""
-        if self._status_of(book) is DcbStatus.RESOLVED:
-            return False
         self._say(book, Role.SUPPLIER, request=RequestState.CANCELLED)
         return True
 
