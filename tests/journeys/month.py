@@ -340,7 +340,7 @@ class Month:
             await self._finish_lives()
             for n in range(LOOKS_UNTIL_QUIET):
                 self.clock.advance(timedelta(hours=13))
-                await self.look(everything=n == 0)
+                await self.look(everything=n % 2 == 0)
                 await self._see_to_what_waits()
             unfinished = [book for book in self.books if self._is_unfinished(book)]
             if not unfinished:
