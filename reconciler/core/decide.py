@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from reconciler.core.attention import Attention, find_attentions
+from reconciler.core.attention import Attention, find_attentions, is_over
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.effects import handed_over, left_to_clear, overtaken, wanted
 from reconciler.core.evidence import Finding, Verdict
@@ -55,7 +55,8 @@ def decide(
         after, measures = take_measures(after, view, asked)
     attentions = find_attentions(view, status)
     suspicion = attentions[0].look_again_in if attentions else None
-    after, newly_parked = _attended(_still_acknowledged(after, attentions, failed), attentions, now)
+    after = _still_acknowledged(after, attentions, observation)
+    after, newly_parked = _attended(after, attentions, now)
     waits = (*_waits(findings, status), suspicion, *_attempts(after, now))
     wait = min((each for each in waits if each is not None), default=None)
     verdicts = _verdicts(findings, steps, status)
@@ -119,16 +120,14 @@ def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transa
 
 
 def _still_acknowledged(
-    after: Transaction, attentions: tuple[Attention, ...], failed: bool
+    after: Transaction, attentions: tuple[Attention, ...], observation: Observation
 ) -> Transaction:
-    """Forget what a person has dealt with once it is no longer in sight.
-
-    A look in which a read failed does not show that it is gone.
-    """
-    if failed or after.parked or not after.acknowledged:
+    """Forget what a person has dealt with once it is seen to be over."""
+    if after.parked or not after.acknowledged:
         return after
     in_sight = {attention.key for attention in attentions}
-    return replace(after, acknowledged=tuple(k for k in after.acknowledged if k in in_sight))
+    kept = (key for key in after.acknowledged if not is_over(key, in_sight, observation))
+    return replace(after, acknowledged=tuple(kept))
 
 
 def _attended(

@@ -17,7 +17,7 @@ from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
-from reconciler.core.lookahead import FIRST_READS, TELLTALE, THOROUGH_EVERY
+from reconciler.core.lookahead import FIRST_READS, SELDOM, TELLTALE, THOROUGH_EVERY
 from reconciler.core.orders import Command
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
@@ -63,6 +63,7 @@ TRACKED = subprocess.run(
         (TO_DO, DcbStatus),
         (FIRST_READS, DcbStatus),
         (TELLTALE, DcbStatus),
+        (SELDOM, DcbStatus),
         (THOROUGH_EVERY, DcbStatus),
         (DEFAULT_INTERVALS, LIVE),
         (PACE, LIVE),
