@@ -1,8 +1,8 @@
 """What a person has to see to: no change of status, a mark with a reason code and advice.
 
 The journey goes on being read, and its status goes on following the book; effects wait until a
-person has said `retry`, which acknowledges this very sight of it. Source: workflow.md §3,
-"attention".
+person has said `retry`, which acknowledges this very sight of it (few do not wait:
+`effects.goes_on_while_parked`). Source: workflow.md §3, "attention".
 """
 
 from __future__ import annotations

@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 
 from reconciler.core.attention import Attention, find_attentions, is_over
 from reconciler.core.cadence import next_poll_at
-from reconciler.core.effects import handed_over, left_to_clear, overtaken, wanted
+from reconciler.core.effects import (
+    goes_on_while_parked,
+    handed_over,
+    left_to_clear,
+    overtaken,
+    wanted,
+)
 from reconciler.core.evidence import Finding, Verdict
 from reconciler.core.measures import measures_at, take_measures
 from reconciler.core.memory import changes_of, remember
@@ -188,9 +194,11 @@ def _timeless(verdict: RuleVerdict) -> RuleVerdict:
 
 def _attempts(after: Transaction, now: datetime) -> Iterator[timedelta]:
     """After how long an effect is tried again: a look does not put it off."""
-    if after.parked or after.paused:
+    if after.paused:
         return
     for intent in after.intents:
+        if after.parked and not goes_on_while_parked(intent, after):
+            continue
         if intent.is_open and intent.next_attempt_at and intent.next_attempt_at > now:
             yield intent.next_attempt_at - now
 

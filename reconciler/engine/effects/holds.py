@@ -127,6 +127,8 @@ class EnsureHoldCancelled(PlainVerb):
             if is_absent(failure, Subject.REQUEST) or is_absent(failure, Subject.USER):
                 return Made(gone(thing), note=f"hold {thing.request_id} ended")
             raise
+        if hold.request_id not in (None, thing.request_id):
+            return needs_a_person(ParkReason.ITEM_MISMATCH, "Alma answered with another hold")
         if hold.state in ENDED_REQUEST:
             return Made(gone(thing), note=f"hold {thing.request_id} ended")
         if hold.state in LIVE_REQUEST:
