@@ -151,10 +151,14 @@ def wrong_things(transaction: Transaction, things: Counter[str]) -> Iterator[str
     """After the end nothing of ours, or somebody knows of it."""
     if transaction.status is DcbStatus.HANDED_OFF_AS_LOCAL or not things:
         return
-    if any(thing.state is ThingState.HANDED_OVER for thing in transaction.things):
-        return  # a person closed it, and was told what to remove
-    if transaction.status in TERMINAL and transaction.parked is None:
-        yield f"left behind after {transaction.status}: {dict(things)}"
+    told = Counter(
+        f"{thing.kind} at {thing.host_lms}"
+        for thing in transaction.things
+        if thing.state is ThingState.HANDED_OVER
+    )
+    unknown = things - told
+    if unknown and transaction.status in TERMINAL and transaction.parked is None:
+        yield f"left behind after {transaction.status}: {dict(unknown)}"
 
 
 def wrong_at_the_lender(month: Month, book: Book) -> Iterator[str]:
