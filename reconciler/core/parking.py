@@ -54,8 +54,9 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "share a barcode, or the request was moved to another copy. Compare them in Alma."
     ),
     ParkReason.USER_ABSENT: (
-        "Alma does not know this user any more. The account may have been deleted or merged; find "
-        "the account that took its place."
+        "Alma does not know this user any more: deleted, renamed or merged. Find the account that "
+        "took its place and add the old id to its identifiers. Where there is none, settle the "
+        "lend between the libraries and close it by hand."
     ),
     ParkReason.LOAN_NOT_OURS: (
         "The item is on loan to somebody else than the reader who asked for it. Check the loan at "

@@ -106,6 +106,8 @@ def ends_well(book: Book) -> frozenset[End]:
     if book.ever(Event.REFUSED) or (expedited and book.ever(Event.CANCELLED)):
         # collected at the lender's, its hold is the reader's: Alma does not tell who ended it
         ends.add((DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER, Outcome.NOT_SUPPLIED))
+        if "close by hand" in book.paths:
+            ends.add((DcbStatus.FINALISED, Outcome.NOT_SUPPLIED))
     return frozenset(ends)
 
 
