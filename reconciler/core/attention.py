@@ -1,13 +1,13 @@
 """What a person has to see to: no change of status, a mark with a reason code and advice.
 
 The journey goes on being read, and its status goes on following the book; effects wait until a
-person has said `retry`, which acknowledges this very sight of it. Source: workflow.md §3,
-"attention".
+person has said `retry`, which acknowledges this very sight of it (few do not wait:
+`effects.goes_on_while_parked`). Source: workflow.md §3, "attention".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from reconciler.core.mapping import (
     Subject,
     normalise,
 )
-from reconciler.core.model import Evidence
+from reconciler.core.model import Evidence, Observation, ReadKind
 from reconciler.core.ours import MISMATCH
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
@@ -46,11 +46,36 @@ class Attention:
     look_again_in: timedelta | None = None
     """Set while it is a suspicion: absence has to be seen twice (what was just made may not be
     shown yet)."""
+    where: tuple[Role, Resource] | None = None
+    """What has to be seen again before it can be said to be over; None where no look shows it."""
 
     @property
     def key(self) -> str:
-        words = ",".join(f"{each.role}.{each.resource}={each.raw}" for each in self.evidence)
-        return f"{self.reason}:{words or self.detail}"
+        where = "{}.{}".format(*self.where) if self.where else ""
+        what = self.evidence[0].raw if self.evidence else self.detail
+        return f"{self.reason}:{where}={what}"
+
+
+_SHOWN_BY = {
+    Resource.ITEM: (ReadKind.ITEM,),
+    Resource.REQUEST: (ReadKind.REQUEST,),
+    Resource.LOAN: (ReadKind.LOAN, ReadKind.COMPLETED_LOAN),
+}
+
+
+def is_over(key: str, in_sight: Container[str], observation: Observation) -> bool:
+    """Whether a look shows that what an attention told of is not so any more.
+
+    Not in sight is not enough: a look that did not read it, or could not, shows nothing of it.
+    """
+    if key in in_sight:
+        return False
+    where = key.partition(":")[2].partition("=")[0]
+    if not where:
+        return True
+    role, _, resource = where.partition(".")
+    leg = observation.leg(Role(role))
+    return any(leg.of(kind).value is not None for kind in _SHOWN_BY[Resource(resource)])
 
 
 def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
@@ -102,7 +127,8 @@ def _moved_to_another_copy(view: View) -> Attention | None:
     if view.transaction.status is DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY:
         return None
     told = "at the supplier: the request is bound to another copy than the one confirmed"
-    return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST))
+    where = (side.role, Resource.REQUEST)
+    return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST), where=where)
 
 
 def _lost(side: Side) -> Iterator[Attention]:
@@ -147,18 +173,19 @@ def _mismatch(side: Side) -> Iterator[Attention]:
     ):
         if seen.code == MISMATCH:
             what = f"Alma answered with another {resource} than the one asked for"
-            yield Attention(ParkReason.ITEM_MISMATCH, f"at the {side.role}: {what}")
+            told, where = f"at the {side.role}: {what}", (side.role, resource)
+            yield Attention(ParkReason.ITEM_MISMATCH, told, where=where)
 
 
 def _user_absent(side: Side) -> Iterator[Attention]:
-    for seen, before in (
-        (side.seen.request, side.leg.request),
-        (side.seen.loan, side.leg.loan),
+    for resource, seen, before in (
+        (Resource.REQUEST, side.seen.request, side.leg.request),
+        (Resource.LOAN, side.seen.loan, side.leg.loan),
     ):
         if seen.code in NOT_FOUND_CODES[Subject.USER]:
             again = None if seen.code in (before.failure or "") else side.settle
-            told = f"the {side.role}'s user is unknown there"
-            yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again)
+            told, where = f"the {side.role}'s user is unknown there", (side.role, resource)
+            yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again, where=where)
 
 
 def _loan_not_ours(side: Side) -> Iterator[Attention]:
@@ -185,7 +212,8 @@ def _unknown_word(side: Side) -> Iterator[Attention]:
 def _about(reason: ParkReason, side: Side, resource: Resource, what: str) -> Attention:
     evidence = side.evidence(resource)
     raw = f" ({evidence[0].raw})" if evidence and evidence[0].raw else ""
-    return Attention(reason, f"at the {side.role}: {what}{raw}", evidence)
+    told = f"at the {side.role}: {what}{raw}"
+    return Attention(reason, told, evidence, where=(side.role, resource))
 
 
 Check = Callable[[Side], Iterator[Attention]]

@@ -1,13 +1,14 @@
 """`close`: a person says that a lend is over; it moves to the ending that is true to what we know.
 
 Before the book left it is cancelled. While the book is away nobody saw it come home, so how it
-went stays UNKNOWN; clean-up and row 11 follow as after any ending. What already ended and cannot
-be cleared is handed over: it is no business of ours any more, and staff are told what is left.
+went stays UNKNOWN; clean-up and row 11 follow as after any ending, and what was refused before is
+tried once more. Of what already ended, that which cannot be cleared is handed over: it is no
+business of ours any more, and staff are told what is left; the rest goes on being cleared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.effects import (
@@ -18,8 +19,10 @@ from reconciler.core.effects import (
     overtaken,
     wanted,
 )
+from reconciler.core.handover import counted, left_to_staff, stuck_intents
 from reconciler.core.model import Hop, Intent, Policy, Thing, Transaction
 from reconciler.core.orders import Order, Step, Unfit, over, paused
+from reconciler.core.retrying import TRIED_AGAIN, from_its_beginning
 from reconciler.core.status import (
     BOOK_AWAY,
     ENDED,
@@ -85,11 +88,6 @@ ENDINGS: dict[DcbStatus, Ending] = {
 """Per live status. A reader who gave up is known to have: that lend is cancelled, as by row 14b."""
 
 
-_STUCK = frozenset({IntentState.PARKED, IntentState.REFUSED, IntentState.WITHHELD})
-_UNREADABLE_FOR_LONG = 6
-"""Looks in a row that failed, each wait twice the last: about half an hour."""
-
-
 def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
     """End it. A paused transaction moves for nobody."""
     if transaction.status in TERMINAL:
@@ -100,46 +98,72 @@ def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
         return _hand_over(transaction, order, policy)
     ending = ENDINGS[transaction.status]
     after = _moved(transaction, ending, order)
-    effects = tuple(wanted(ending.effects, after, policy))
-    asked = (*effects, *left_to_clear(after, effects))
+    late = overtaken(after)
+    again = [each for each in after.intents if each.state in TRIED_AGAIN and each not in late]
+    under_way = {(each.kind, each.role, each.thing_id) for each in again}
+    effects = tuple(
+        effect
+        for effect in wanted(ending.effects, after, policy)
+        if (effect.kind, effect.role, effect.thing_id) not in under_way
+    )
     return Step(
         replace(after, next_poll_at=order.at),
         f"{transaction.status} → {after.status}",
         _hop(transaction, after, order),
-        asked,
-        tuple(_withdrawn(overtaken(after))),
+        (*effects, *left_to_clear(after, effects)),
+        (*_withdrawn(late), *(from_its_beginning(each, policy) for each in again)),
         warnings=tuple(_warnings(transaction)),
     )
 
 
 def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
-    """Over already: what could not be cleared is left to staff, thing by thing."""
-    if not is_cleared(transaction) and not _cannot_be_cleared(transaction, policy):
+    """Over already: what cannot be cleared is left to staff; with nothing else to do, it ends."""
+    stuck, left = stuck_intents(transaction, policy), left_to_staff(transaction, policy)
+    waits = stuck or left or transaction.parked
+    if not is_cleared(transaction) and not waits:
         return Unfit(
             f"{transaction.status} already, and what is left is being cleared: nothing of it was "
             "refused"
         )
-    left = [thing for thing in transaction.things if thing.is_ours_to_clear]
-    after = replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
+    given = tuple(replace(each.thing, state=ThingState.HANDED_OVER) for each in left)
+    ids = {thing.id for thing in given}
+    dropped = [each for each in transaction.intents if each in stuck or each.thing_id in ids]
+    rest = _without(transaction, ids, dropped)
+    ends = is_cleared(rest)
+    after = (
+        replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
+        if ends
+        else replace(transaction, parked=None, acknowledged=(), next_poll_at=order.at)
+    )
+    dropped = [*transaction.intents] if ends else dropped
     return Step(
         after,
-        f"{transaction.status} → {after.status}",
-        _hop(transaction, after, order),
-        changed=tuple(_withdrawn(transaction.intents)),
-        things=tuple(replace(thing, state=ThingState.HANDED_OVER) for thing in left),
-        warnings=tuple(_unknown_ends(transaction)),
-        left=tuple(described(thing) for thing in left),
+        f"{transaction.status} → {after.status}" if ends else _still(given, rest),
+        _hop(transaction, after, order) if ends else None,
+        changed=tuple(_withdrawn(dropped)),
+        things=given,
+        warnings=tuple(_unknown_ends(dropped)),
+        left=tuple(str(each) for each in left),
     )
 
 
-def _cannot_be_cleared(transaction: Transaction, policy: Policy) -> bool:
-    """Alma said no, cannot be read for long, or is not acted on; or a person is waited for."""
-    return transaction.parked is not None or any(
-        intent.state in _STUCK
-        or intent.refusals >= _UNREADABLE_FOR_LONG
-        or not policy.acts_at(intent.host_lms)
-        for intent in transaction.intents
+def _without(transaction: Transaction, ids: set[str], dropped: list[Intent]) -> Transaction:
+    """The transaction as it is once these things and intents are no business of ours any more."""
+    return replace(
+        transaction,
+        things=tuple(thing for thing in transaction.things if thing.id not in ids),
+        intents=tuple(each for each in transaction.intents if each not in dropped),
     )
+
+
+def _still(given: tuple[Thing, ...], rest: Transaction) -> str:
+    """What goes where, for a person who will hear of the end only later."""
+    cleared = counted(thing for thing in rest.things if thing.is_ours_to_clear)
+    parts = [f"left to staff: {counted(given)}"] if given else []
+    parts.append(f"still being cleared: {cleared or 'an effect'}")
+    if rest.status is S.NOT_SUPPLIED_CURRENT_SUPPLIER:
+        parts.append("after that close it again, or submit another item")
+    return "; ".join(parts)
 
 
 def _moved(transaction: Transaction, ending: Ending, order: Order) -> Transaction:
@@ -166,7 +190,7 @@ def _hop(before: Transaction, after: Transaction, order: Order) -> Hop:
     )
 
 
-def _withdrawn(intents: tuple[Intent, ...]) -> Iterator[Intent]:
+def _withdrawn(intents: Iterable[Intent]) -> Iterator[Intent]:
     for intent in intents:
         yield replace(intent, state=IntentState.WITHDRAWN, next_attempt_at=None)
 
@@ -188,20 +212,7 @@ def _warnings(transaction: Transaction) -> Iterator[str]:
             yield f"the {leg.role}'s loan{loan} at {leg.host_lms} is still open"
 
 
-def _unknown_ends(transaction: Transaction) -> Iterator[str]:
-    for intent in transaction.intents:
+def _unknown_ends(intents: Iterable[Intent]) -> Iterator[str]:
+    for intent in intents:
         if intent.may_have_happened:
             yield f"{intent.kind} at {intent.host_lms} was sent and its end is not known"
-
-
-def described(thing: Thing) -> str:
-    """A thing for staff to find in Alma: its kind, library and ids, but nobody's name."""
-    ids = {
-        "mms_id": thing.mms_id,
-        "holding_id": thing.holding_id,
-        "item_pid": thing.item_pid,
-        "request_id": thing.request_id,
-        "loan_id": thing.loan_id,
-    }
-    told = " ".join(f"{name}={id}" for name, id in ids.items() if id)
-    return f"{thing.kind} at {thing.host_lms} ({thing.role}) {told}"

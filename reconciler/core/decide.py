@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from reconciler.core.attention import Attention, find_attentions
+from reconciler.core.attention import Attention, find_attentions, is_over
 from reconciler.core.cadence import next_poll_at
-from reconciler.core.effects import handed_over, left_to_clear, overtaken, wanted
+from reconciler.core.effects import (
+    goes_on_while_parked,
+    handed_over,
+    left_to_clear,
+    overtaken,
+    wanted,
+)
 from reconciler.core.evidence import Finding, Verdict
 from reconciler.core.measures import measures_at, take_measures
 from reconciler.core.memory import changes_of, remember
@@ -55,7 +61,8 @@ def decide(
         after, measures = take_measures(after, view, asked)
     attentions = find_attentions(view, status)
     suspicion = attentions[0].look_again_in if attentions else None
-    after, newly_parked = _attended(_still_acknowledged(after, attentions, failed), attentions, now)
+    after = _still_acknowledged(after, attentions, observation)
+    after, newly_parked = _attended(after, attentions, now)
     waits = (*_waits(findings, status), suspicion, *_attempts(after, now))
     wait = min((each for each in waits if each is not None), default=None)
     verdicts = _verdicts(findings, steps, status)
@@ -119,16 +126,14 @@ def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transa
 
 
 def _still_acknowledged(
-    after: Transaction, attentions: tuple[Attention, ...], failed: bool
+    after: Transaction, attentions: tuple[Attention, ...], observation: Observation
 ) -> Transaction:
-    """Forget what a person has dealt with once it is no longer in sight.
-
-    A look in which a read failed does not show that it is gone.
-    """
-    if failed or after.parked or not after.acknowledged:
+    """Forget what a person has dealt with once it is seen to be over."""
+    if after.parked or not after.acknowledged:
         return after
     in_sight = {attention.key for attention in attentions}
-    return replace(after, acknowledged=tuple(k for k in after.acknowledged if k in in_sight))
+    kept = (key for key in after.acknowledged if not is_over(key, in_sight, observation))
+    return replace(after, acknowledged=tuple(kept))
 
 
 def _attended(
@@ -189,9 +194,11 @@ def _timeless(verdict: RuleVerdict) -> RuleVerdict:
 
 def _attempts(after: Transaction, now: datetime) -> Iterator[timedelta]:
     """After how long an effect is tried again: a look does not put it off."""
-    if after.parked or after.paused:
+    if after.paused:
         return
     for intent in after.intents:
+        if after.parked and not goes_on_while_parked(intent, after):
+            continue
         if intent.is_open and intent.next_attempt_at and intent.next_attempt_at > now:
             yield intent.next_attempt_at - now
 

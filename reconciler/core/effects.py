@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
+from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     ENDED,
@@ -144,6 +145,8 @@ _REMOVALS = frozenset(
     }
 )
 
+_CERTAIN = {str(reason) for reason, certain in OUR_HOLDS_ARE_CERTAIN.items() if certain}
+
 _CLEARINGS = frozenset(CLEARED_BY.values())
 _ORDER = {kind: n for n, kind in enumerate(CLEARED_BY)}
 
@@ -172,8 +175,14 @@ def overtaken(transaction: Transaction) -> tuple[Intent, ...]:
     )
 
 
-def is_undoing(intent: Intent, transaction: Transaction) -> bool:
-    """Whether it removes what was half made for a request that could not be placed."""
+def goes_on_while_parked(intent: Intent, transaction: Transaction) -> bool:
+    """Whether an effect is carried out though a person is waited for.
+
+    What was half made for a request that could not be placed is removed, and a hold that would
+    catch the book again is ended where it is certain that it is ours.
+    """
+    if intent.kind is EffectKind.HOLD_CANCELLED:
+        return transaction.parked is not None and transaction.parked.reason in _CERTAIN
     return intent.kind in _REMOVALS and transaction.status in BEFORE_DISPATCH
 
 

@@ -3,8 +3,8 @@
 A thorough look starts with the reads of `FIRST_READS` and goes on with those that the facts of
 the rows ahead still need, given what was just seen (a loan is asked for only once the item has
 moved). Between two thorough looks most are brief: one read, the one that the next step shows in,
-and the rest only if it shows anything new. Nothing is read whose id is unknown, and nothing of an
-external library.
+and the rest only if it shows anything new. `SELDOM` adds what shows no step, but that a person is
+needed. Nothing is read whose id is unknown, and nothing of an external library.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.core.measures import measures_at
-from reconciler.core.model import Leg, Read, ReadKind
-from reconciler.core.status import DcbStatus, Resource, Role, pickup_side
+from reconciler.core.model import Leg, Read, ReadKind, Remembered
+from reconciler.core.status import DcbStatus, ItemState, Resource, Role, pickup_side
 from reconciler.core.view import LIVE_REQUEST, Side, View
 from reconciler.core.walk import Findings, stands_at, walk
 
@@ -75,6 +75,12 @@ An item that is no longer requested tells that our hold ended, so that a cancell
 the item as well (alma-api.md §3.3).
 """
 
+SELDOM: dict[DcbStatus, tuple[tuple[str, Resource, timedelta], ...]] = dict.fromkeys(
+    DcbStatus, ()
+) | {DcbStatus.PICKUP_TRANSIT: ((_SUPPLIER, Resource.ITEM, timedelta(days=2)),)}
+"""What any look adds once the last sight of it is so old. Most books are at the pickup library by
+then; one that is not may have been marked missing by its lender."""
+
 THOROUGH_EVERY: dict[DcbStatus, int] = dict.fromkeys(DcbStatus, 10) | {DcbStatus.LOANED: 6}
 """Of so many looks that show nothing new, one is thorough: oftener while others may queue for the
 book."""
@@ -101,6 +107,7 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
     if not (everything or _is_thorough(view)):
         brief = tuple(read for read in _telltale(view) if _is_direct(view, read))
         wanted = dict.fromkeys(brief) or wanted
+    wanted |= dict.fromkeys(_seldom(view))
     for leg in view.transaction.legs:
         for resource, kind in _RESOURCE_READS.items():
             never = leg.remembered(resource).seen_at is None and resource is not Resource.LOAN
@@ -143,7 +150,7 @@ def _is_brief_and_quiet(view: View) -> bool:
     """Whether this is a brief look whose one read shows what the last look showed."""
     if _is_thorough(view):
         return False
-    telltale = _telltale(view)
+    telltale = (*_telltale(view), *_seldom(view))
     seen = [view.observation.leg(read.role).of(read.kind) for read in telltale]
     asked_more = any(
         _was_read(view, Read(role, kind))
@@ -161,6 +168,19 @@ def _telltale(view: View) -> tuple[Read, ...]:
     looks = view.transaction.unchanged_looks
     chosen = TELLTALE[view.transaction.status]
     return _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
+
+
+def _seldom(view: View) -> tuple[Read, ...]:
+    """What is read because it was seen long ago, or not found: that has to be seen twice."""
+    due = []
+    for side, resource, age in SELDOM[view.transaction.status]:
+        (read,) = _reads(view, ((side, _RESOURCE_READS[resource]),))
+        leg = view.transaction.leg(read.role)
+        word = leg.remembered(resource) if leg is not None else Remembered()
+        is_old = word.seen_at is not None and view.now - word.seen_at >= age
+        if (is_old or word.state == ItemState.ABSENT) and _can_read(view, read):
+            due.append(read)
+    return tuple(due)
 
 
 def _as_before(side: Side) -> bool:

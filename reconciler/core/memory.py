@@ -37,6 +37,7 @@ def remember(leg: Leg, view: View) -> Leg:
         item=_word(leg.item, seen.item),
         request=_word(leg.request, seen.request),
         loan=_word(leg.loan, _loan_seen(side)),
+        user_id=seen.user_id or leg.user_id,
         user_primary_id=seen.user_primary_id or leg.user_primary_id,
     )
     leg = _with_loan(_with_request(_with_item(leg, side.item), side.request), side, view.now)

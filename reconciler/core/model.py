@@ -214,6 +214,8 @@ class LegObservation:
     item_requests: Seen[tuple[RequestSight, ...]] = NOT_OBSERVED
     user_primary_id: UserId | None = None
     """Learnt where Alma names our user otherwise than we do."""
+    user_id: UserId | None = None
+    """Who has our hold or loan by now, where the user that we knew is not known any more."""
 
     def of(self, kind: ReadKind) -> AnySeen:
         seen: AnySeen = getattr(self, kind.value)

@@ -70,11 +70,14 @@ def began_after_our_request(transaction: Transaction, leg: Leg, loan: LoanSight)
 
 
 def our_loan(transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]) -> LoanSight | None:
-    """The newest loan in a list of our item's loans that is ours; None when there is none."""
+    """The newest loan in a list of our item's loans that is ours; None when there is none.
+
+    One whose id we know is ours whoever Alma names: accounts are renamed and merged.
+    """
     ours = [
         loan
         for loan in loans
-        if is_our_user(leg, loan.user_id)
+        if (is_our_user(leg, loan.user_id) or (loan.loan_id and loan.loan_id == leg.loan_id))
         and is_our_item(leg, loan) is not False
         and began_after_our_request(transaction, leg, loan)
     ]

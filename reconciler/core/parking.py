@@ -54,8 +54,9 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "share a barcode, or the request was moved to another copy. Compare them in Alma."
     ),
     ParkReason.USER_ABSENT: (
-        "Alma does not know this user any more. The account may have been deleted or merged; find "
-        "the account that took its place."
+        "Alma does not know this user any more: deleted, renamed or merged. Find the account that "
+        "took its place and add the old id to its identifiers. Where there is none, settle the "
+        "lend between the libraries and close it by hand."
     ),
     ParkReason.LOAN_NOT_OURS: (
         "The item is on loan to somebody else than the reader who asked for it. Check the loan at "
@@ -119,3 +120,33 @@ STAFF_ADVICE: dict[ParkReason, str] = {
     ParkReason.BY_HAND: "A person set this aside; the reason is in the history.",
 }
 """What staff do about each reason, shown by `explain`."""
+
+OUR_HOLDS_ARE_CERTAIN: dict[ParkReason, bool] = {
+    ParkReason.ITEM_LOST: True,
+    ParkReason.CLAIMED_RETURNED: True,
+    ParkReason.ITEM_UNAVAILABLE: True,
+    ParkReason.ITEM_ABSENT: False,  # moved to another record it may have taken its holds along
+    ParkReason.ITEM_MISMATCH: False,
+    ParkReason.USER_ABSENT: False,  # a merged user's hold lives on under another id
+    ParkReason.LOAN_NOT_OURS: False,  # perhaps our reader, under another id
+    ParkReason.UNKNOWN_WORD: True,  # of a hold itself the cancel asks again, and knows no word
+    ParkReason.MISSING_PLACING_DATA: True,
+    ParkReason.BARCODE_TAKEN: True,
+    ParkReason.BARCODE_MISSING: True,
+    ParkReason.LOCATION_UNKNOWN: True,
+    ParkReason.NOT_CONFIGURED: True,
+    ParkReason.PATRON_MISMATCH: False,
+    ParkReason.HOLD_NOT_OURS: False,
+    ParkReason.ON_LOAN_TO_OTHER: True,
+    ParkReason.SHELVED_BY_SCAN: True,
+    ParkReason.LOAN_NOT_CLOSED: True,
+    ParkReason.NOT_OURS_ANY_MORE: False,  # a merged record may have handed its holds on
+    ParkReason.AMBIGUOUS_TWICE: True,
+    ParkReason.EFFECT_REFUSED: True,
+    ParkReason.BY_HAND: False,  # a person said: nothing more
+}
+"""Whether a hold that the journey has done with is ended though this waits for a person.
+
+Left alive it catches the book and sends it out again, while nobody looks. It is the only effect
+that does not wait: a loan, or a record, may be the very thing that the person has to see.
+"""

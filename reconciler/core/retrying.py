@@ -88,10 +88,11 @@ def _changed(transaction: Transaction, placed_anew: set[Role], policy: Policy) -
         if replaced and not intent.may_have_happened:
             yield replace(intent, state=IntentState.WITHDRAWN, next_attempt_at=None)
         elif intent.state in TRIED_AGAIN:
-            yield _from_its_beginning(intent, policy)
+            yield from_its_beginning(intent, policy)
 
 
-def _from_its_beginning(intent: Intent, policy: Policy) -> Intent:
+def from_its_beginning(intent: Intent, policy: Policy) -> Intent:
+    """A refused or parked intent as if it had just been asked for."""
     acts = policy.acts_at(intent.host_lms)
     return replace(
         intent,

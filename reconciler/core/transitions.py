@@ -103,6 +103,7 @@ def _finalise_from(source: DcbStatus) -> Transition:
 
 
 _WAITING_FOR_THE_LENDER = (
+    S.RESOLVED,
     S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
     S.CONFIRMED,
     S.REQUEST_PLACED_AT_BORROWING_AGENCY,
@@ -129,7 +130,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         S.RESOLVED,
         S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
         own=Fact.SUPPLIER_PLACED,
-        note="placed by the effects that `submit` asks for",
+        implied_by=(Fact.SUPPLIER_CONFIRMED,),
+        note="placed by the effects that `submit` asks for; an Alma's hold is in our ledger or not",
     ),
     Transition(
         "2",

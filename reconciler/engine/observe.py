@@ -133,9 +133,22 @@ class _Glance:
             found = await self.alma.request(self.leg.user_id, self.leg.request_id)
             seen = checked_request(self.leg, found, self.at)
         except AlmaFailure as failure:
+            if _is_absence(failure, Subject.USER) and (held := await self._held_by_another()):
+                return held
             closed = RequestSight(RequestState.CLOSED, raw=failure.code or "")
             seen = _absent_or_unreadable(failure, Subject.REQUEST, closed, self.at)
         return {"request": seen}
+
+    async def _held_by_another(self) -> dict[str, Any]:
+        """Our hold among those on its item, where its user is not known any more; {} if not."""
+        try:
+            listed = await self.alma.item_requests(*await self._item_key())
+        except AlmaFailure:
+            return {}
+        ours = next((each for each in listed if each.request_id == self.leg.request_id), None)
+        if ours is None or ours.user_id is None:
+            return {}
+        return {"request": Seen.of(ours, self.at), "user_id": ours.user_id}
 
     async def loan(self) -> dict[str, Any]:
         """Our loan by its id; where Alma does not know that (any more), among the active ones."""
@@ -146,9 +159,19 @@ class _Glance:
                 found = await self.alma.loan(self.leg.user_id, self.leg.loan_id)
                 return {"loan": checked_loan(self.leg, found, self.at)}
             except AlmaFailure as failure:
+                if _is_absence(failure, Subject.USER):
+                    return await self._lent_to_another()
                 if not _is_absence(failure, Subject.LOAN):
                     return {"loan": _unreadable(failure, self.at)}
         return await self._listed("loan", completed=False)
+
+    async def _lent_to_another(self) -> dict[str, Any]:
+        """Our loan in its item's list, where its user is not known any more."""
+        fields = await self._listed("loan", completed=False)
+        found: LoanSight | None = fields["loan"].value
+        if found is not None and found.user_id and not is_our_user(self.leg, found.user_id):
+            fields["user_id"] = found.user_id
+        return fields
 
     async def completed_loan(self) -> dict[str, Any]:
         return await self._listed("completed_loan", completed=True)

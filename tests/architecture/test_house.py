@@ -17,9 +17,9 @@ from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
-from reconciler.core.lookahead import FIRST_READS, TELLTALE, THOROUGH_EVERY
+from reconciler.core.lookahead import FIRST_READS, SELDOM, TELLTALE, THOROUGH_EVERY
 from reconciler.core.orders import Command
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN, STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,
@@ -63,12 +63,14 @@ TRACKED = subprocess.run(
         (TO_DO, DcbStatus),
         (FIRST_READS, DcbStatus),
         (TELLTALE, DcbStatus),
+        (SELDOM, DcbStatus),
         (THOROUGH_EVERY, DcbStatus),
         (DEFAULT_INTERVALS, LIVE),
         (PACE, LIVE),
         (WATCHED, LIVE),
         (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
+        (OUR_HOLDS_ARE_CERTAIN, ParkReason),
         (STILL_NEEDED, EffectKind),
         (CLEARED_BY, set(ThingKind) - {ThingKind.VIRTUAL_PATRON}),
         (VERBS, set(EffectKind) - {EffectKind.NOTIFY}),

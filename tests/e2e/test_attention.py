@@ -110,18 +110,7 @@ FOR_GOOD = [
         lambda lab, book: lab.lender.withdraw_item(book.barcode),
         P.ITEM_ABSENT,
     ),
-    Trouble(
-        "the reader's account was merged into another",
-        S.READY_FOR_PICKUP,
-        lambda lab, book: _merged(lab, book),
-        P.USER_ABSENT,
-    ),
 ]
-
-
-def _merged(lab: Lab, book: Book) -> None:
-    lab.borrower.add_user("kept-account")
-    lab.borrower.merge_users("kept-account", book.reader)
 
 
 async def retried(lab: Lab, book: Book) -> None:
@@ -234,3 +223,31 @@ async def test_the_lender_moves_the_hold_to_another_copy(lab: Lab) -> None:
     else:
         assert after.parked is not None
         assert after.parked.reason == P.ITEM_MISMATCH
+
+
+async def test_a_book_that_its_lender_misses_on_the_way_out_is_a_matter_for_a_person(
+    lab: Lab,
+) -> None:
+    """Within two days and a look, nobody having asked; and not again while nothing changes."""
+    book = await at_status(lab, S.PICKUP_TRANSIT)
+    lab.lender.mark_missing(book.barcode)
+    missing_since = lab.clock.now()
+    await by_its_own_looks(lab, book, timedelta(days=3))
+    stuck = lab.stored(book)
+    assert stuck.parked is not None
+    assert stuck.parked.reason == P.ITEM_LOST
+    assert stuck.parked.since - missing_since < timedelta(days=2, hours=12)
+    await retried(lab, book)
+    await by_its_own_looks(lab, book, timedelta(days=9))
+    assert lab.stored(book).parked is None, "that was dealt with"
+    lab.borrower.scan_in(book.barcode, "MAIN")
+    await lab.rest(book)
+    await finished(lab, book)
+
+
+async def by_its_own_looks(lab: Lab, book: Book, time: timedelta) -> None:
+    """The service looks when it wants to, with nobody asking for more."""
+    ends = lab.clock.now() + time
+    while (at := lab.stored(book).next_poll_at) is not None and at < ends:
+        lab.clock.advance(max(at - lab.clock.now(), timedelta(seconds=1)))
+        await lab.cycle()

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import Transaction
+from reconciler.core.orders import Command, Order
+from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
@@ -96,6 +98,106 @@ async def test_the_records_stay_while_the_book_is_away_and_it_is_not_sent_out_ag
     now = await lab.rest(book)
     assert (now.status, now.outcome) == (S.FINALISED, Outcome.CANCELLED)
     nothing_is_left(lab, book)
+
+
+# --- while a person is waited for --------------------------------------------------
+
+
+async def test_a_hold_that_would_catch_the_book_is_ended_though_a_person_is_waited_for(
+    lab: Lab,
+) -> None:
+    book = await shelved(lab)
+    lab.lender.mark_missing(book.barcode)
+    parked = (await lab.look(book)).parked
+    assert parked is not None
+    assert parked.reason == ParkReason.ITEM_LOST
+    reader_cancels(lab, book)
+    now = await looked_at(lab, book)
+    assert (now.status, now.parked) == (S.AWAITING_RETURN_TO_SUPPLIER, parked)
+    assert not is_open(lab, book)
+    assert lender_hold(now) is ThingState.GONE
+    assert lab.counts(book) == {"borrower bibs": 1, "borrower items": 1}, "the rest waits"
+
+
+async def test_such_a_cancel_that_is_refused_is_tried_again_by_itself(lab: Lab) -> None:
+    book = await shelved(lab)
+    lab.lender.mark_missing(book.barcode)
+    parked = (await lab.look(book)).parked
+    reader_cancels(lab, book)
+    lab.sandbox.faults.add("error", code="401873", method="DELETE", path="/requests/", times=None)
+    await looked_at(lab, book)
+    assert is_open(lab, book)
+    lab.sandbox.faults.clear()
+    ends = lab.clock.now() + timedelta(hours=1)
+    while is_open(lab, book):
+        due = lab.stored(book).next_poll_at
+        assert due is not None
+        assert due < ends, "a look that comes at its usual time is too late"
+        lab.clock.advance(max(due - lab.clock.now(), timedelta(seconds=1)))
+        await lab.cycle()
+    assert lab.stored(book).parked == parked
+
+
+async def test_a_second_trouble_does_not_hide_the_first(lab: Lab) -> None:
+    book = await shelved(lab)
+    lab.lender.mark_missing(book.barcode)
+    parked = (await lab.look(book)).parked
+    reader_cancels(lab, book)
+    lab.sandbox.faults.add("error", code="60340", method="DELETE", path="/requests/", times=None)
+    now = await looked_at(lab, book)
+    assert now.parked == parked
+    (cancel,) = [each for each in now.intents if each.kind is EffectKind.HOLD_CANCELLED]
+    assert (cancel.state, cancel.last_code) == (IntentState.PARKED, "60340")
+    lab.sandbox.faults.clear()
+    await by_hand(lab, book, Command.RETRY)
+    await lab.rest(book)
+    assert not is_open(lab, book)
+
+
+async def test_nothing_is_ended_once_a_person_has_set_it_aside(lab: Lab) -> None:
+    book = await shelved(lab)
+    await by_hand(lab, book, Command.PARK)
+    reader_cancels(lab, book)
+    assert (await looked_at(lab, book)).status is S.AWAITING_RETURN_TO_SUPPLIER
+    assert is_open(lab, book)
+    await by_hand(lab, book, Command.RETRY)
+    await lab.rest(book)
+    assert not is_open(lab, book)
+
+
+async def test_a_hold_that_may_be_anothers_is_left_alone_until_a_person_has_looked(
+    lab: Lab,
+) -> None:
+    """The lender's staff bound it to another copy after the first had been confirmed."""
+    book = await placed(lab)
+    hold = lab.lender.requests.get(hold_of(lab, book, "supplier"))
+    assert hold is not None
+    copy = lab.lender.add_item(book.line["item"]["holding_id"], "SECOND-COPY")
+    lab.lender.change(hold, item_pid=copy.pid)
+    parked = (await lab.look(book)).parked
+    assert parked is not None
+    assert parked.reason == ParkReason.ITEM_MISMATCH
+    reader_cancels(lab, book)
+    assert (await looked_at(lab, book)).status is S.CANCELLED
+    assert is_open(lab, book)
+    await by_hand(lab, book, Command.RETRY)
+    now = await lab.rest(book)
+    assert now.status is S.FINALISED
+    assert not is_open(lab, book)
+
+
+async def looked_at(lab: Lab, book: Book) -> Transaction:
+    """Twice, as a cancellation has to be seen; and once more for what it asked for."""
+    for _ in range(3):
+        lab.clock.advance(timedelta(minutes=2))
+        await lab.look(book)
+    return lab.stored(book)
+
+
+async def by_hand(lab: Lab, book: Book, command: Command) -> None:
+    order = Order(command, "cli:ada", "because", lab.clock.now())
+    report = await lab.app.hands.carry_out(order, [lab.stored(book).id])
+    assert report.skipped == report.failed == []
 
 
 # --- what is gone already ----------------------------------------------------------

@@ -288,9 +288,9 @@ async def test_a_closed_lend_is_cleared_or_shows_what_is_left(
     left = [thing for thing in now.things if thing.is_ours_to_clear]
     assert {thing.host_lms for thing in left} == {"uni-a"}
     (done,) = (await by_hand(lab, Command.CLOSE, book)).done
-    assert len(done.left) == len(left)
-    loan_id = now.supplier.loan_id
-    assert any(each.endswith(f" loan_id={loan_id}") for each in done.left), done.left
+    (loan,) = done.left
+    assert f" loan_id={now.supplier.loan_id} – lender_loan_open: " in loan
+    await lab.rest(book)
     _is_handed_over(lab, book, lab.stored(book))
 
 
@@ -314,12 +314,100 @@ async def test_what_cannot_be_cleared_is_handed_over_with_its_ids(any_lab: Lab) 
     now = await lab.rest(book)
     assert now.parked is not None
     (done,) = (await by_hand(lab, Command.CLOSE, book)).done
-    assert done.left == (f"bib at uni-b (borrower) mms_id={leg.mms_id}",)
+    (left,) = done.left
+    assert left.startswith(f"bib at uni-b (borrower) mms_id={leg.mms_id} – not_ours_any_more: ")
     now = lab.stored(book)
     _is_handed_over(lab, book, now)
     assert (now.outcome, now.parked) == (Outcome.SUPPLIED, None)
     skipped = (await by_hand(lab, Command.CLOSE, book)).skipped
     assert [each.why for each in skipped] == ["already over: FINALISED"]
+
+
+async def test_one_library_that_cannot_be_cleared_keeps_its_own_and_the_others_are_cleared(
+    any_lab: Lab,
+) -> None:
+    lab = any_lab
+    book = await placed(lab)
+    leg = lab.stored(book).borrower
+    assert leg is not None
+    lab.borrower.overlay_bib(str(leg.mms_id), "Another book now")
+    lab.sandbox.faults.add("per_second", institution="uni-a", method="DELETE", times=None)
+    lab.borrower.patron_cancels(str(leg.request_id))
+    now = await lab.rest(book)
+    assert now.status is S.CANCELLED
+    assert now.parked is not None
+    assert lab.counts(book) == {"supplier holds": 1}
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    (left,) = done.left
+    assert left.startswith(f"bib at uni-b (borrower) mms_id={leg.mms_id} – not_ours_any_more: ")
+    assert done.told == "left to staff: 1 at uni-b; still being cleared: 1 at uni-a"
+    now = lab.stored(book)
+    assert (now.status, now.parked) == (S.CANCELLED, None)
+    lab.sandbox.faults.clear()
+    await lab.rest(book)
+    assert lab.counts(book) == {}
+    _is_handed_over(lab, book, lab.stored(book))
+    assert lab.stored(book).outcome is Outcome.CANCELLED
+
+
+async def test_what_stands_on_a_record_that_stays_stays_with_it(any_lab: Lab) -> None:
+    """An item that Alma does not delete keeps its holding and bib; the hold on it is gone."""
+    lab = any_lab
+    book = await placed(lab)
+    leg = lab.stored(book).borrower
+    assert leg is not None
+    lab.sandbox.faults.add(
+        "error", code="60258", institution="uni-b", method="DELETE", path="/items/", times=None
+    )
+    await by_hand(lab, Command.CLOSE, book)
+    now = await lab.rest(book)
+    assert now.parked is not None
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    assert done.told == "CANCELLED → FINALISED"
+    item, *others = sorted(done.left, key=lambda each: not each.startswith("item"))
+    assert f" item_pid={leg.item_pid} – 60258: " in item
+    assert sorted(each.partition(" at ")[0] for each in others) == ["bib", "holding"]
+    assert all(each.endswith(" – goes with the item") for each in others)
+    assert set(lab.counts(book)) == {"borrower bibs", "borrower items"}
+    _is_handed_over(lab, book, lab.stored(book))
+
+
+async def test_what_was_only_set_aside_is_cleared_when_a_person_says_that_it_is_over(
+    any_lab: Lab,
+) -> None:
+    lab = any_lab
+    book = await placed(lab)
+    await by_hand(lab, Command.PARK, book)
+    leg = lab.stored(book).borrower
+    assert leg is not None
+    lab.borrower.patron_cancels(str(leg.request_id))
+    assert (await lab.rest(book)).status is not S.CANCELLED
+    for _ in range(2):
+        lab.clock.advance(timedelta(minutes=2))
+        await lab.look(book)
+    assert lab.stored(book).status is S.CANCELLED
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    assert (done.left, done.told) == ((), "still being cleared: 1 at uni-a, 4 at uni-b")
+    assert (await lab.rest(book)).status is S.FINALISED
+    assert lab.counts(book) == {}
+
+
+async def test_what_was_refused_before_it_was_closed_is_tried_again(any_lab: Lab) -> None:
+    """A lender's hold that could not be ended while the book was away, and now can."""
+    lab = any_lab
+    book = await at_status(lab, S.READY_FOR_PICKUP)
+    leg = lab.stored(book).borrower
+    assert leg is not None
+    lab.sandbox.faults.add(
+        "error", code="60340", institution="uni-a", method="DELETE", path="/requests/", times=None
+    )
+    lab.borrower.patron_cancels(str(leg.request_id))
+    now = await lab.rest(book)
+    assert (now.status, now.parked is None) == (S.AWAITING_RETURN_TO_SUPPLIER, False)
+    lab.sandbox.faults.clear()
+    await by_hand(lab, Command.CLOSE, book)
+    now = await lab.rest(book)
+    assert (now.status, now.intents, lab.counts(book)) == (S.FINALISED, (), {})
 
 
 def test_each_status_ends_as_its_row_says(world: World) -> None:
@@ -402,10 +490,12 @@ async def test_what_a_library_in_observe_mode_keeps_is_told(tmp_path: Path) -> N
         (done,) = (await watching.carry_out(order, [id])).done
         assert done.left == ()
         (done,) = (await watching.carry_out(order, [id])).done
-        assert {each.partition(" at ")[0] for each in done.left} == {
-            "bib", "holding", "item", "hold",
-        }  # fmt: skip
+        kinds = [each.partition(" (borrower)")[0] for each in done.left]
+        assert sorted(kinds) == [f"{each} at uni-b" for each in ("bib", "hold", "holding", "item")]
+        assert all(each.endswith("nothing is done by us at uni-b") for each in done.left)
+        await lab.rest(book)
         _is_handed_over(lab, book, lab.stored(book))
+        assert set(lab.counts(book)) == {"borrower bibs", "borrower items", "borrower holds"}
 
 
 async def test_a_second_close_leaves_what_is_just_being_cleared(any_lab: Lab) -> None:

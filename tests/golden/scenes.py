@@ -188,7 +188,7 @@ SHEETS: tuple[Sheet, ...] = (
     (Workflow.EXPEDITED, Role.SUPPLIER, AT_THE_LENDERS_DESK, (*_BEFORE, *_HOMEWARD)),
     (Workflow.EXPEDITED, Role.BORROWER, AT_HOME, (_BEFORE[2], *_HOMEWARD)),
     (Workflow.LOCAL, Role.SUPPLIER, AT_THE_LENDERS_DESK, _BEFORE[:2]),
-    (Workflow.STANDARD, Role.SUPPLIER, TOLD, _STANDARD),
+    (Workflow.STANDARD, Role.SUPPLIER, TOLD, (S.RESOLVED, *_STANDARD)),
     (Workflow.STANDARD, Role.BORROWER, TOLD, _STANDARD[2:]),
     (
         Workflow.PICKUP_ANYWHERE,
@@ -207,7 +207,7 @@ _USUAL: dict[Role, dict[DcbStatus, Act]] = {
         S.AWAITING_RETURN_TO_SUPPLIER: Place.sent_and_cancelled,
     },
     Role.BORROWER: {
-        **dict.fromkeys((*_BEFORE, S.REQUEST_PLACED_AT_PICKUP_AGENCY), Place.hold),
+        **dict.fromkeys((S.RESOLVED, *_BEFORE, S.REQUEST_PLACED_AT_PICKUP_AGENCY), Place.hold),
         S.PICKUP_TRANSIT: Place.sent,
         S.RECEIVED_AT_PICKUP: Place.sent,
         S.READY_FOR_PICKUP: Place.shelved,
@@ -282,7 +282,7 @@ def build(sandbox: Sandbox, n: int, cell: Cell) -> Line:
             continue
         place = _place(sandbox[code], n, Role(role), cell.workflow)
         leg = _leg(code, place)
-        if role == "borrower" and cell.status in _BEFORE[:2]:
+        if role == "borrower" and cell.status in (S.RESOLVED, *_BEFORE[:2]):
             leg = {"host_lms": code, "user_id": place.user}
         line[role] = {**line.get(role, {}), **leg} if role == "pickup" else leg
         act = usual(cell.workflow, Role(role), cell.status)

@@ -64,6 +64,10 @@ class Book:
     placed: bool = False
     """Whether the service took the request at all."""
     refusal: str = ""
+    former: list[tuple[Plan, str]] = field(default_factory=list)
+    """The copies of other lenders that were asked for before: the plan of then, and the pid."""
+    former_readers: list[str] = field(default_factory=list)
+    """Ids that the reader's account had before."""
     seen_to: int = 0
     """How often a person took it up by hand."""
     first: dict[Event, datetime] = field(default_factory=dict)
@@ -76,6 +80,15 @@ class Book:
     def happened(self, event: Event, at: datetime) -> None:
         self.first.setdefault(event, at)
         self.last[event] = at
+
+    def goes_to_next_lender(self, other: Book) -> None:
+        """Another copy at another library: nothing has happened to it yet."""
+        self.former.append((self.plan, self.pid))
+        self.plan, self.pid, self.barcode = other.plan, other.pid, other.barcode
+        self.where, self.library = Where.SHELF, "MAIN"
+        for events in (self.first, self.last):
+            for event in [each for each in events if each is not Event.CANCELLED]:
+                del events[event]
 
     def took(self, path: str) -> None:
         self.paths[path] = None
@@ -98,7 +111,10 @@ def ends_well(book: Book) -> frozenset[End]:
     if not book.is_home:
         return frozenset()
     if book.ever(Event.LENT):
-        return frozenset({(DcbStatus.FINALISED, Outcome.SUPPLIED)})
+        outcomes = {Outcome.SUPPLIED}
+        if "reader deleted" in book.paths and "close by hand" in book.paths:
+            outcomes.add(Outcome.UNKNOWN)
+        return frozenset((DcbStatus.FINALISED, outcome) for outcome in outcomes)
     ends: set[End] = set()
     if book.ever(Event.CANCELLED):
         ends.add((DcbStatus.FINALISED, Outcome.CANCELLED))
@@ -106,6 +122,8 @@ def ends_well(book: Book) -> frozenset[End]:
     if book.ever(Event.REFUSED) or (expedited and book.ever(Event.CANCELLED)):
         # collected at the lender's, its hold is the reader's: Alma does not tell who ended it
         ends.add((DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER, Outcome.NOT_SUPPLIED))
+        if "close by hand" in book.paths:
+            ends.add((DcbStatus.FINALISED, Outcome.NOT_SUPPLIED))
     return frozenset(ends)
 
 

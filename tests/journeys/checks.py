@@ -10,7 +10,7 @@ from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS
 from reconciler.core.model import HistoryEntry, Transaction
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import TERMINAL, DcbStatus, HistoryKind, Role, ThingState, pickup_side
-from reconciler.core.transitions import BY_HAND, TRANSITIONS
+from reconciler.core.transitions import BY_HAND, SUBMIT_NEXT_SUPPLIER, TRANSITIONS
 from tests.journeys.book import MUST_HAVE_HAPPENED, Book, Event, Where, ends_well
 from tests.journeys.desks import AlmaDesk
 from tests.journeys.month import Month
@@ -104,13 +104,16 @@ def wrong_history(
 ) -> Iterator[str]:
     """Legal rows only, in a chain, none twice, each explained, none before its time."""
     hops = [entry for entry in history if entry.kind is HistoryKind.TRANSITION]
+    flows = [*(plan.workflow for plan, _ in book.former), transaction.workflow]
+    lender = 0
     at: DcbStatus | None = DcbStatus.RESOLVED
-    seen: Counter[tuple[DcbStatus | None, DcbStatus | None]] = Counter()
+    seen: Counter[tuple[int, DcbStatus | None, DcbStatus | None]] = Counter()
     for hop in hops:
         step = (hop.source, hop.target)
-        seen[step] += 1
+        seen[lender, *step] += 1
         by_hand = (hop.source, hop.target, hop.rule) in _BY_HAND
-        if (*step, hop.rule, transaction.workflow) not in _ROWS and not by_hand:
+        lender += hop.rule == SUBMIT_NEXT_SUPPLIER
+        if (*step, hop.rule, flows[min(lender, len(flows) - 1)]) not in _ROWS and not by_hand:
             yield f"no such row: {hop.source} → {hop.target} by {hop.rule}"
         if hop.source != at:
             yield f"{hop.source} → {hop.target} begins where nothing ended ({at})"
@@ -121,7 +124,9 @@ def wrong_history(
         at = hop.target
     if at is not transaction.status:
         yield f"stands at {transaction.status}, but its history ends at {at}"
-    yield from (f"{a} → {b} happened {n} times" for (a, b), n in seen.items() if n > 1)
+    yield from (f"{a} → {b} happened {n} times" for (_, a, b), n in seen.items() if n > 1)
+    if lender != len(book.former):
+        yield f"{lender} further lenders in its history, {len(book.former)} were asked"
 
 
 def _too_early(book: Book, hop: HistoryEntry) -> Iterator[str]:
@@ -151,10 +156,14 @@ def wrong_things(transaction: Transaction, things: Counter[str]) -> Iterator[str
     """After the end nothing of ours, or somebody knows of it."""
     if transaction.status is DcbStatus.HANDED_OFF_AS_LOCAL or not things:
         return
-    if any(thing.state is ThingState.HANDED_OVER for thing in transaction.things):
-        return  # a person closed it, and was told what to remove
-    if transaction.status in TERMINAL and transaction.parked is None:
-        yield f"left behind after {transaction.status}: {dict(things)}"
+    told = Counter(
+        f"{thing.kind} at {thing.host_lms}"
+        for thing in transaction.things
+        if thing.state is ThingState.HANDED_OVER
+    )
+    unknown = things - told
+    if unknown and transaction.status in TERMINAL and transaction.parked is None:
+        yield f"left behind after {transaction.status}: {dict(unknown)}"
 
 
 def wrong_at_the_lender(month: Month, book: Book) -> Iterator[str]:
@@ -181,6 +190,7 @@ def wrong_at_the_lender(month: Month, book: Book) -> Iterator[str]:
 def scanned_real_items(month: Month) -> Iterator[str]:
     """Our service never scans a book that belongs to a lender."""
     real = {book.pid for book in month.books if book.pid}
+    real |= {pid for book in month.books for _, pid in book.former if pid}
     for call in month.sandbox.calls.matching("POST", r"op=scan"):
         pid = call.path.rpartition("/items/")[2].partition("/")[0]
         if pid in real:

@@ -158,6 +158,14 @@ class AlmaDesk:
         self.alma.patron_cancels(ours.request_id)
         return True
 
+    def sent_to_department(self, book: Book) -> bool:
+        """Damaged on the way: a work order; False where it is not in the catalogue any more."""
+        item = self.item(book)
+        if item is None or item.process != "HOLDSHELF":
+            return False
+        self.alma.work_order(item.pid)
+        return True
+
     def mark_lost(self, book: Book) -> None:
         self.alma.mark_lost(self._known(book).pid)
 
@@ -232,9 +240,6 @@ class ExternalDesk:
         self._say(book, _reader_role(book), request=RequestState.CANCELLED)
 
     def refuse(self, book: Book) -> bool:
-        """Only what was taken up before: row 12 does not begin at RESOLVED."""
-        if self._status_of(book) is DcbStatus.RESOLVED:
-            return False
         self._say(book, Role.SUPPLIER, request=RequestState.CANCELLED)
         return True
 

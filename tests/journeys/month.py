@@ -38,7 +38,7 @@ from tests.journeys.book import Book, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.people import Life
-from tests.journeys.plans import ALMAS, EXTERNAL, draw
+from tests.journeys.plans import ALMAS, EXTERNAL, OF_THE_READER, Plan, draw
 from tests.journeys.weather import Death, Line, Weather
 from tests.support.clock import FakeClock
 from tests.support.lab import acting_settings
@@ -52,6 +52,9 @@ LOOKS_UNTIL_QUIET = 5
 COMPARED_EVERY = 16
 REQUESTS_WITHIN = timedelta(days=20)
 READERS = 60
+RETENTION = timedelta(days=7)
+FORGETTING = ("new", "lean")
+"""The styles of Alma whose nightly job runs in these months; any would do."""
 PERSON = "staff"
 
 Happening = Callable[[], Any]
@@ -105,6 +108,7 @@ class Month:
         self._ids = random.Random(f"{seed}:{number}:ids")
         self._events: list[tuple[datetime, int, Happening]] = []
         self._order = itertools.count()
+        self._copies = itertools.count()
         self._lives = 0
         self.closing = False
         self._file = folder / "month.db"
@@ -156,7 +160,8 @@ class Month:
     def _book(self, n: int) -> Book:
         luck = self._luck[n] = Chance(self.seed, self.number, n)
         plan = draw(luck, REQUESTS_WITHIN)
-        k = int(luck.between(0, READERS))
+        shared = plan.mischief not in OF_THE_READER
+        k = int(luck.between(0, READERS)) if shared else READERS + n
         card = f"R0{[*ALMAS, EXTERNAL].index(plan.home) + 1}{k:03d}"
         made = Book(n, plan, f"j{self.number}-{n}", f"T{n:05d}", card, f"reader-{plan.home}-{k}")
         if plan.home in self.almas:
@@ -187,6 +192,24 @@ class Month:
             return
         book.placed = bool(report.accepted or report.known)
         book.refusal = report.refused[0].code or "" if report.refused else ""
+
+    async def ask_next(self, book: Book, other: Book) -> None:
+        """The same request of another lender, who has the book from then on if it is taken."""
+        report = await self._survive(
+            self.app.submit([json.dumps(self._line(other)).encode()], PERSON)
+        )
+        if report is None:
+            return
+        book.refusal = report.refused[0].code or "" if report.refused else ""
+        if report.accepted or report.known:
+            book.took("asked of the next lender")
+            book.goes_to_next_lender(other)
+
+    def another_copy(self, book: Book, plan: Plan) -> Book:
+        """A copy of the book at the lender of another plan."""
+        barcode = f"N{next(self._copies):05d}"
+        copy = self.almas[plan.lender].add_book(f"Book {book.n}", barcode, "MAIN", "STACKS")
+        return replace(book, plan=plan, pid=copy.pid, barcode=barcode)
 
     def _line(self, book: Book) -> dict[str, Any]:
         plan = book.plan
@@ -291,6 +314,7 @@ class Month:
                 self.begin(people.life(self, book))
             self._after(timedelta(0), self._looks)
             self._after(timedelta(0), self._storms)
+            self._after(timedelta(hours=16), self._nights)
             while self.now() < START + MONTH:
                 await self._next()
             await self._close()
@@ -329,6 +353,14 @@ class Month:
         self.weather.unreachable = 0.3 if stormy else 0.0
         self._after(self.chance.hours(2, 40), self._storms)
 
+    async def _nights(self) -> None:
+        """In some libraries the users of what has long been over are forgotten every night."""
+        for alma in self.almas.values():
+            if alma.dialect.style in FORGETTING:
+                alma.anonymise(RETENTION)
+        if not self.closing:
+            self._after(timedelta(days=1), self._nights)
+
     async def _close(self) -> None:
         """Everybody finishes; the service goes on looking until it is quiet.
 
@@ -340,7 +372,7 @@ class Month:
             await self._finish_lives()
             for n in range(LOOKS_UNTIL_QUIET):
                 self.clock.advance(timedelta(hours=13))
-                await self.look(everything=n == 0)
+                await self.look(everything=n % 2 == 0)
                 await self._see_to_what_waits()
             unfinished = [book for book in self.books if self._is_unfinished(book)]
             if not unfinished:
@@ -353,16 +385,17 @@ class Month:
         books = {book.id: book for book in self.books if book.where is not Where.LOST}
         for transaction in self.app.store.find(Filter(parked=True)):
             book = books.get(transaction.id)
-            if book is not None:
-                cured = book.seen_to < RETRIES_BY_HAND or not book.is_home
-                await self._by_hand(book, Command.RETRY if cured else Command.CLOSE)
+            if book is not None and transaction.parked is not None:
+                cured = people.can_cure(self, book, transaction.parked.reason)
+                again = cured and (book.seen_to < RETRIES_BY_HAND or not book.is_home)
+                await self.by_hand(book, Command.RETRY if again else Command.CLOSE)
         for transaction in self.app.store.find(Filter(DcbStatus.AWAITING_RETURN_TO_SUPPLIER)):
             book = books.get(transaction.id)
             told = any("reconciler close" in each.because for each in transaction.considered)
             if book is not None and book.is_home and told:
-                await self._by_hand(book, Command.CLOSE)
+                await self.by_hand(book, Command.CLOSE)
 
-    async def _by_hand(self, book: Book, command: Command) -> None:
+    async def by_hand(self, book: Book, command: Command) -> None:
         book.seen_to += 1
         book.took(f"{command} by hand")
         if self.death.came.is_set():

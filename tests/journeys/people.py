@@ -11,11 +11,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from reconciler.core.orders import Command
 from reconciler.core.parking import ParkReason
-from reconciler.core.status import Workflow
+from reconciler.core.status import DcbStatus, Workflow
 from reconciler.sandbox import AlmaError
+from reconciler.sandbox.records import Identifier
+from reconciler.sandbox.view import View
 from tests.journeys.book import Book, Event, Where
 from tests.journeys.desks import AlmaDesk, Say, Slip
+from tests.journeys.plans import draw_next
 
 if TYPE_CHECKING:
     from tests.journeys.month import Month
@@ -35,7 +39,7 @@ def life(m: Month, book: Book) -> Life:
         yield m.luck(book).hours(4, 30)
     if not book.placed or book.plan.workflow is Workflow.LOCAL:
         return
-    for other in (reader, next_reader, mischief):
+    for other in (reader, next_reader, mischief, caller):
         m.begin(other(m, book))
     yield from the_book(m, book)
 
@@ -85,10 +89,10 @@ def _desk_of(wrong: bool, book: Book) -> str:
 
 def on_shelf(m: Month, book: Book) -> Life:
     """The lender's staff fetch what stands on their list."""
-    desk, plan = m.desk(book.plan.lender), book.plan
-    yield m.luck(book).hours(2, 60) * plan.pace
+    yield m.luck(book).hours(2, 60) * book.plan.pace
     if book.where is not Where.SHELF:
         return
+    desk, plan = m.desk(book.plan.lender), book.plan
     fresh = not book.ever(Event.LEFT) and not book.ever(Event.REFUSED)
     if plan.lender_refuses and fresh and desk.refuse(book):
         book.took("refused by the lender")
@@ -133,6 +137,12 @@ def on_hold_shelf(m: Month, book: Book) -> Life:
     """Until the reader comes, changes his mind, or the time runs out."""
     desk = m.desk(book.plan.pickup)
     yield m.luck(book).days(0.05, 6) * min(book.plan.pace, 1)
+    if _is_damaged_here(book) and isinstance(desk, AlmaDesk) and desk.sent_to_department(book):
+        book.took(book.plan.mischief)
+        book.excuses.add(ParkReason.ITEM_UNAVAILABLE)
+        yield m.luck(book).days(1, 4)
+        obey(m, book, desk.scan(book, "MAIN"))
+        return
     if desk.keeps_for_us(book) and book.plan.collects:
         desk.lend(book, book.card)
         book.happened(Event.LENT, m.now())
@@ -147,6 +157,11 @@ def on_hold_shelf(m: Month, book: Book) -> Life:
     yield m.luck(book).hours(1, 30)
     if not desk.keeps_for_us(book):
         obey(m, book, desk.scan(book, "MAIN"))
+
+
+def _is_damaged_here(book: Book) -> bool:
+    what = "work order at the pickup library"
+    return book.plan.mischief == what and what not in book.paths
 
 
 def with_reader(m: Month, book: Book) -> Life:
@@ -242,12 +257,11 @@ def reader(m: Month, book: Book) -> Life:
     if book.plan.cancels_after is None:
         return
     yield book.plan.cancels_after
-    desk = m.desk(
-        book.plan.pickup if book.plan.workflow is Workflow.PICKUP_ANYWHERE else book.plan.home
-    )
     for _ in range(6):
         if book.ever(Event.LENT) or book.ever(Event.CANCELLED):
             return
+        plan = book.plan
+        desk = m.desk(plan.pickup if plan.workflow is Workflow.PICKUP_ANYWHERE else plan.home)
         if desk.cancel(book):
             away = book.ever(Event.LEFT)
             book.took("cancelled while away" if away else "cancelled before it left")
@@ -258,11 +272,11 @@ def reader(m: Month, book: Book) -> Life:
 
 def next_reader(m: Month, book: Book) -> Life:
     """A reader of the lender's own asks for the same book."""
-    desk = m.desk(book.plan.lender)
-    if book.plan.next_reader_after is None or not isinstance(desk, AlmaDesk):
+    if book.plan.next_reader_after is None:
         return
     yield book.plan.next_reader_after
-    if book.where is Where.LOST:
+    desk = m.desk(book.plan.lender)
+    if book.where is Where.LOST or not isinstance(desk, AlmaDesk):
         return
     desk.alma.add_user(f"local-{book.n}")
     try:
@@ -270,6 +284,48 @@ def next_reader(m: Month, book: Book) -> Life:
     except AlmaError:
         return
     book.took("asked for by a local reader")
+
+
+def caller(m: Month, book: Book) -> Life:
+    """Who asked for the book asks another lender, once the first has refused and all is clear."""
+    for _ in range(40):
+        if not book.plan.asks_next or book.ever(Event.CANCELLED) or book.ever(Event.LEFT):
+            return
+        yield m.luck(book).hours(8, 40)
+        refused = m.stored(book).status is DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER
+        if refused and book.where is Where.SHELF and not book.ever(Event.CANCELLED):
+            tried = [book.plan.lender, *(plan.lender for plan, _ in book.former)]
+            plan = draw_next(m.luck(book), book.plan, tried)
+            if plan is None:
+                return
+            yield from _asked_of_next(m, book, m.another_copy(book, plan))
+
+
+def _asked_of_next(m: Month, book: Book, other: Book) -> Life:
+    for _ in range(8):
+        yield m.ask_next(book, other)
+        if book.plan is other.plan:
+            return
+        book.took(f"next lender refused: {book.refusal}" if book.refusal else "died while asking")
+        yield m.luck(book).hours(4, 30)
+
+
+def can_cure(m: Month, book: Book, reason: str) -> bool:
+    """What the advice says for an account that is not known: the old ids belong to the new one.
+
+    False where there is none.
+    """
+    alma = m.almas.get(book.plan.home)
+    if reason != ParkReason.USER_ABSENT or alma is None:
+        return True
+    user = View(alma).find_user(book.reader)
+    if user is None:
+        return False
+    known = {each.value for each in user.identifiers}
+    more = [each for each in book.former_readers if each not in known]
+    added = (Identifier(each, "OTHER_ID_1") for each in more)
+    alma.change(user, identifiers=(*user.identifiers, *added))
+    return True
 
 
 def mischief(m: Month, book: Book) -> Life:
@@ -281,6 +337,10 @@ def mischief(m: Month, book: Book) -> Life:
             _to_department(m, book, what)
     elif what in ("blocked at the lender", "expired at the lender"):
         yield from _trouble_with_card(m, book, what)
+    elif what in ("reader renamed", "reader merged"):
+        yield from _reader_moves(m, book, what)
+    elif what == "reader deleted":
+        yield from _reader_leaves(m, book, what)
     elif what == "bib overlaid":
         yield chance.days(0.2, 9)
         leg = m.stored(book).borrower
@@ -299,13 +359,49 @@ def _to_department(m: Month, book: Book, what: str) -> None:
     book.where = Where.DEPARTMENT
 
 
-def _trouble_with_card(m: Month, book: Book, what: str) -> Life:
-    alma = m.almas.get(book.plan.lender)
+def _reader_moves(m: Month, book: Book, what: str) -> Life:
+    """A loader gives the account another id, or finds a second account of the same person."""
+    yield m.luck(book).days(0.1, 14)
+    alma = m.almas.get(book.plan.home)
     if alma is None:
         return
+    old, new = book.reader, f"{book.reader}-moved"
+    if what == "reader renamed":
+        alma.rename_user(old, new)
+    else:
+        alma.add_user(new)
+        alma.merge_users(new, old)
+    book.former_readers.append(old)
+    book.reader = new
+    book.took(what)
+    book.excuses.add(ParkReason.USER_ABSENT)
+    for _ in range(20):
+        yield DAY
+        parked = m.stored(book).parked
+        if parked is not None and parked.reason == ParkReason.USER_ABSENT:
+            can_cure(m, book, parked.reason)
+            yield m.by_hand(book, Command.RETRY)
+
+
+def _reader_leaves(m: Month, book: Book, what: str) -> Life:
+    """He brings everything back, and his account is deleted."""
+    for _ in range(30):
+        yield DAY
+        alma = m.almas.get(book.plan.home)
+        if alma is None or not book.ever(Event.RETURNED):
+            continue
+        try:
+            alma.delete_user(book.reader)
+        except AlmaError:
+            continue
+        book.took(what)
+        return
+
+
+def _trouble_with_card(m: Month, book: Book, what: str) -> Life:
     yield m.luck(book).days(0.2, 6)
-    user = m.stored(book).supplier.user_id
-    if user is None:
+    alma, user = m.almas.get(book.plan.lender), m.stored(book).supplier.user_id
+    if alma is None or user is None:
         return
     book.took(what)
     if what == "blocked at the lender":

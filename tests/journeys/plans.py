@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from reconciler.core.status import Workflow
@@ -19,7 +19,7 @@ WORKFLOWS = {
 }
 
 MISCHIEF = {
-    "": 0.72,
+    "": 0.55,
     "blocked at the lender": 0.05,
     "expired at the lender": 0.04,
     "bib overlaid": 0.04,
@@ -27,7 +27,13 @@ MISCHIEF = {
     "work order at home": 0.05,
     "lost by the reader": 0.03,
     "lost on the way out": 0.02,
+    "work order at the pickup library": 0.05,
+    "reader renamed": 0.04,
+    "reader merged": 0.04,
+    "reader deleted": 0.04,
 }
+
+OF_THE_READER = frozenset({"reader renamed", "reader merged", "reader deleted"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Plan:
     cancels_after: timedelta | None
     """When the reader changes his mind; None if he does not."""
     lender_refuses: bool
+    asks_next: bool
+    """Whether the caller asks another lender once the first has refused."""
     collects: bool
     renews: int
     claims_returned: bool
@@ -83,7 +91,8 @@ def draw(chance: Chance, spread: timedelta) -> Plan:
         pickup=pickup,
         starts_after=spread * chance.between(0, 1),
         cancels_after=chance.days(0, 9) if chance.odds(0.14) else None,
-        lender_refuses=chance.odds(0.06),
+        lender_refuses=chance.odds(0.08),
+        asks_next=chance.odds(0.8),
         collects=chance.odds(0.92),
         renews=chance.by_weight({0: 0.8, 1: 0.15, 2: 0.05}),
         claims_returned=chance.odds(0.04),
@@ -91,4 +100,26 @@ def draw(chance: Chance, spread: timedelta) -> Plan:
         mischief=chance.by_weight(MISCHIEF),
         found_again=chance.odds(0.6),
         pace=chance.by_weight({0.05: 0.2, 1.0: 0.6, 2.0: 0.2}),
+    )
+
+
+def draw_next(chance: Chance, plan: Plan, tried: list[str]) -> Plan | None:
+    """The same wish of another Alma's copy; None when none is left to ask."""
+    left = [code for code in ALMAS if code != plan.home and code not in tried]
+    if not left:
+        return None
+    lender = chance.one_of(left)
+    pickup = lender if plan.workflow is Workflow.EXPEDITED else plan.pickup
+    workflow = Workflow.PICKUP_ANYWHERE
+    if pickup == lender:
+        workflow = Workflow.EXPEDITED
+    elif pickup == plan.home:
+        workflow = Workflow.STANDARD
+    return replace(
+        plan,
+        workflow=workflow,
+        lender=lender,
+        pickup=pickup,
+        lender_refuses=chance.odds(0.15),
+        next_reader_after=None,
     )

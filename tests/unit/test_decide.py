@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -250,6 +251,41 @@ def test_an_acknowledged_attention_parks_again_only_when_it_changes() -> None:
     assert decide(retried, lost, NOW, policy()).newly_parked is not None
     found = look(supplier={"item": item("1/"), "request": request("IN_PROCESS")})
     assert decide(retried, found, NOW, policy()).transaction.acknowledged == ()
+
+
+@pytest.mark.parametrize(
+    ("shown", "remembered"),
+    [
+        ({}, True),
+        ({"item": unreadable()}, True),
+        ({"request": request("IN_PROCESS")}, True),
+        ({"item": item("1/")}, False),
+        ({"item": item("0/MISSING")}, True),
+    ],
+    ids=["nothing", "unreadable", "something else", "that it is back", "the same"],
+)
+def test_what_a_person_dealt_with_is_forgotten_only_once_it_is_seen_to_be_over(
+    shown: dict[str, Any], remembered: bool
+) -> None:
+    missing = {"item": item("0/MISSING"), "request": request("IN_PROCESS")}
+    under_way = transaction(S.PICKUP_TRANSIT)
+    parked = decide(under_way, look(supplier=missing), NOW, policy()).transaction
+    assert parked.parked is not None
+    dealt_with = replace(parked, parked=None, acknowledged=(str(parked.parked.key),))
+    later = decide(dealt_with, look(supplier=shown), NOW, policy()).transaction
+    assert bool(later.acknowledged) is remembered
+    assert later.parked is None
+
+
+def test_what_came_of_a_failed_read_is_forgotten_once_it_can_be_read() -> None:
+    other = {"item": Seen.unreadable("another item", NOW, MISMATCH)}
+    parked = decide(transaction(S.PICKUP_TRANSIT), look(borrower=other), NOW, policy()).transaction
+    assert parked.parked is not None
+    dealt_with = replace(parked, parked=None, acknowledged=(str(parked.parked.key),))
+    again = decide(dealt_with, look(borrower=other), NOW, policy()).transaction
+    assert (again.parked, len(again.acknowledged)) == (None, 1)
+    right = look(borrower={"item": item("0/TRANSIT")})
+    assert decide(dealt_with, right, NOW, policy()).transaction.acknowledged == ()
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,32 @@ def test_a_journey_that_jumped_is_caught_up_in_one_look() -> None:
     assert "supplier loan" in reads(known(S.LOANED), returned)
 
 
+# --- what is looked at seldom ------------------------------------------------
+
+THREE_DAYS_OLD = replace(SEEN, seen_at=NOW - timedelta(days=3))
+
+
+@pytest.mark.parametrize("make", [known, quiet], ids=["in a thorough look", "in a brief one"])
+def test_the_lenders_item_is_looked_at_again_on_a_way_that_takes_long(make: Any) -> None:
+    under_way = make(S.PICKUP_TRANSIT)
+    assert "supplier item" not in reads(under_way)
+    of_old = replace(under_way.supplier, item=THREE_DAYS_OLD)
+    assert "supplier item" in reads(under_way.with_legs({Role.SUPPLIER: of_old}))
+    told = replace(of_old, host_lms=EXTERNAL)
+    assert "supplier item" not in reads(under_way.with_legs({Role.SUPPLIER: told}))
+
+
+def test_a_brief_look_with_one_of_them_is_over_as_well_when_nothing_is_new() -> None:
+    of_old = quiet(S.PICKUP_TRANSIT).supplier
+    under_way = quiet(S.PICKUP_TRANSIT).with_legs(
+        {Role.SUPPLIER: replace(of_old, item=THREE_DAYS_OLD)}
+    )
+    same = look(borrower={"item": item("1/")}, supplier={"item": item("1/")})
+    assert reads(under_way, same) == set()
+    missing = look(borrower={"item": item("1/")}, supplier={"item": item("0/MISSING")})
+    assert "borrower request" in reads(under_way, missing)
+
+
 # --- brief looks -------------------------------------------------------------
 
 LOANED_BY_ID = {"borrower": leg(Role.BORROWER, loan_id="L1")}

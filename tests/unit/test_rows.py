@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from reconciler.core.decide import decide
-from reconciler.core.model import Leg, Remembered, Seen, Thing, Transaction
-from reconciler.core.status import DcbStatus, Role, ThingKind, Workflow
+from reconciler.core.model import ItemSight, Leg, Remembered, RequestSight, Seen, Thing, Transaction
+from reconciler.core.status import DcbStatus, ItemState, RequestState, Role, ThingKind, Workflow
 from reconciler.core.transitions import TRANSITIONS
 from tests.support.build import (
+    EXTERNAL,
     NOW,
     UNI_B,
     item,
@@ -52,16 +53,19 @@ class Case:
     """The same: in the twin a thing of ours is left there."""
     second_look: bool = False
     """What it stands on has to have been seen before."""
+    external: Role | None = None
+    """Whose library is not an Alma: it says what it saw, and has no ids."""
 
 
 def case(row: str, workflow: Workflow, way: tuple[DcbStatus, DcbStatus], **at: Any) -> Case:
     twin, unplaced, left = at.pop("twin"), at.pop("unplaced", None), at.pop("left", None)
-    again = at.pop("second_look", False)
-    return Case(row, workflow, *way, at, twin, unplaced, left, again)
+    again, external = at.pop("second_look", False), at.pop("external", None)
+    return Case(row, workflow, *way, at, twin, unplaced, left, again, external)
 
 
 ACTIVE, PLACED, SHELF = request("IN_PROCESS"), request("NOT_STARTED"), request("ON_HOLD_SHELF")
 CLOSED = request("HISTORY")
+CANCELLED = Seen.of(RequestSight(RequestState.CANCELLED, "CANCELLED"), NOW)
 TRANSIT = {"item": item("0/TRANSIT"), "request": ACTIVE}
 IN_PLACE = {"item": item("1/"), "request": ACTIVE}
 ON_SHELF = {"item": item("0/HOLDSHELF"), "request": SHELF}
@@ -187,6 +191,15 @@ CASES = [
             (W.LOCAL, S.REQUEST_PLACED_AT_SUPPLYING_AGENCY),
         )
     ),
+    case(
+        "12",
+        W.STANDARD,
+        (S.RESOLVED, S.NOT_SUPPLIED_CURRENT_SUPPLIER),
+        supplier={"request": CANCELLED},
+        borrower={"item": item("1/"), "request": ACTIVE},
+        twin={"borrower": {"item": item("1/"), "request": CANCELLED}},
+        external=Role.SUPPLIER,
+    ),
     *(
         case(
             "13",
@@ -265,6 +278,9 @@ def stands(each: Case) -> Transaction:
                 for one in made.legs
             }
         )
+    if each.external is not None:
+        told = leg(each.external, host_lms=EXTERNAL, user_id=None, request_id=None)
+        made = made.with_legs({each.external: told})
     next_role = {"2": Role.BORROWER, "3": Role.PICKUP}.get(each.row)
     if each.source is S.CONFIRMED and each.row == "12":
         next_role = Role.BORROWER
@@ -336,6 +352,23 @@ def test_transit_seen_before_the_confirmation_confirms_first() -> None:
         (S.REQUEST_PLACED_AT_BORROWING_AGENCY, False),
         (S.PICKUP_TRANSIT, False),
     ]
+
+
+@pytest.mark.parametrize("state", [ItemState.TRANSIT, ItemState.ON_HOLD_SHELF])
+def test_a_lender_without_an_alma_that_says_only_where_the_book_goes_has_taken_it_up(
+    state: ItemState,
+) -> None:
+    told = leg(Role.SUPPLIER, host_lms=EXTERNAL, user_id=None, request_id=None)
+    before = transaction(
+        S.RESOLVED, supplier=told, borrower=leg(Role.BORROWER, request_id=None, item_pid=None)
+    )
+    said = {"supplier": {"item": Seen.of(ItemSight(state, str(state)), NOW)}}
+    assert way(before, said) == [
+        (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, True),
+        (S.CONFIRMED, False),
+    ]
+    at_an_alma = before.with_legs({Role.SUPPLIER: leg(Role.SUPPLIER, request_id=None)})
+    assert way(at_an_alma, said) == []
 
 
 def test_an_unplaced_borrower_request_is_never_inferred() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.core.mapping import Subject
 from reconciler.core.measures import SAME_DUE_DATE
-from reconciler.core.model import ItemSight, LoanSight
+from reconciler.core.model import ItemSight, LoanId, LoanSight, UserId
 from reconciler.core.ours import is_our_user, our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import ItemState, LoanState, Role, ThingKind, pickup_side
@@ -29,6 +29,7 @@ from reconciler.engine.effects.work import (
     is_absent,
     needs_a_person,
     not_configured,
+    user_absent,
 )
 from reconciler.errors import AlmaFailure
 from reconciler.ports import ItemKey, NewLoan
@@ -123,6 +124,9 @@ class EnsureLoan(PlainVerb):
         )
         return self._taken(work, made) if made.loan_id else None
 
+    async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
+        return user_absent(work) if is_absent(failure, Subject.USER) else blocked_by(failure)
+
     def _taken(self, work: Work, loan: LoanSight) -> Made:
         leg = work.leg
         thing = work.new_thing(
@@ -148,7 +152,12 @@ class EnsureDueDate(PlainVerb):
             return Moot("the reader's due date is not known or has passed")
         if leg.user_id is None or leg.loan_id is None:
             return Moot("there is no lender's loan whose date could be set")
-        loan = await work.alma.loan(leg.user_id, leg.loan_id)
+        try:
+            loan = await work.alma.loan(leg.user_id, leg.loan_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.USER):
+                return user_absent(work)
+            raise
         if loan.state is not LoanState.ACTIVE:
             return Moot("the lender's loan is over")
         if loan.due_at is not None and loan.due_at >= wanted - SAME_DUE_DATE:
@@ -198,13 +207,8 @@ class EnsureLoanClosed(PlainVerb):
         user_id = (thing.user_id if thing else None) or leg.user_id
         if loan_id is None or user_id is None:
             return Made(gone(thing), note="no loan")
-        try:
-            loan = await work.alma.loan(user_id, loan_id)
-        except AlmaFailure as failure:
-            if is_absent(failure, Subject.LOAN):
-                return Made(gone(thing), note=f"loan {loan_id} over")
-            raise
-        if loan.state is LoanState.COMPLETE:
+        loan = await self._loan(work, user_id, loan_id)
+        if loan is None or loan.state is LoanState.COMPLETE:
             return Made(gone(thing), note=f"loan {loan_id} over")
         if work.intent.role is Role.SUPPLIER:
             return Blocked("lender_loan_open", "the lender's loan is still open")
@@ -216,6 +220,24 @@ class EnsureLoanClosed(PlainVerb):
         if library is None:
             return not_configured("transit_library or virtual_library")
         return Missing((key, library))
+
+    async def _loan(self, work: Work, user_id: UserId, loan_id: LoanId) -> LoanSight | None:
+        """The loan by its id; where its user is not known any more, among its item's active ones.
+
+        None when it is proved to be there no more.
+        """
+        try:
+            return await work.alma.loan(user_id, loan_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.LOAN):
+                return None
+            if not is_absent(failure, Subject.USER):
+                raise
+        key = _key_of_leg(work)
+        active = await work.alma.item_loans(
+            key.mms_id, key.holding_id, key.item_pid, completed=False
+        )
+        return next((each for each in active if each.loan_id == loan_id), None)
 
     async def act(self, work: Work, found: Any) -> Made | None:
         key, library = found

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.mapping import Subject
-from reconciler.core.model import DeskCode, LibraryCode, RequestSight
+from reconciler.core.model import DeskCode, LibraryCode, RequestSight, Thing
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
 from reconciler.core.status import ThingKind
@@ -21,8 +21,10 @@ from reconciler.engine.effects.work import (
     blocked_by,
     gone,
     is_absent,
+    is_absent_for_long,
     needs_a_person,
     not_configured,
+    user_absent,
 )
 from reconciler.errors import AlmaFailure
 from reconciler.ports import NewHold
@@ -40,9 +42,15 @@ class EnsureHold(PlainVerb):
         place = self._place(work)
         if place is None:
             return not_configured("sharing_library")
+        try:
+            listed = await work.alma.user_holds(leg.user_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.USER) and is_absent_for_long(work, failure):
+                return user_absent(work)
+            raise
         holds = [
             await self._whole(work, hold)
-            for hold in await work.alma.user_holds(leg.user_id)
+            for hold in listed
             if hold.item_pid in (None, leg.item_pid)
         ]
         ours = [hold for hold in holds if work.marker in (hold.comment or "")]
@@ -119,19 +127,42 @@ class EnsureHoldCancelled(PlainVerb):
         thing = work.thing or work.known(ThingKind.HOLD, request_id=work.leg.request_id)
         if thing is None or not thing.owned:
             return Moot("the hold was placed by somebody else: it is not ours to end")
-        if thing.user_id is None or thing.request_id is None:
+        leg, request_id = work.leg, thing.request_id
+        user_id = leg.user_id if request_id == leg.request_id else thing.user_id
+        if user_id is None or request_id is None:
             return Made(gone(thing), note="no hold")
+        thing = replace(thing, user_id=user_id)
         try:
-            hold = await work.alma.request(thing.user_id, thing.request_id)
+            hold = await work.alma.request(user_id, request_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.REQUEST) or is_absent(failure, Subject.USER):
+            if is_absent(failure, Subject.USER):
+                return await self._without_its_user(work, thing)
+            if is_absent(failure, Subject.REQUEST):
                 return Made(gone(thing), note=f"hold {thing.request_id} ended")
             raise
+        if hold.request_id not in (None, thing.request_id):
+            return needs_a_person(ParkReason.ITEM_MISMATCH, "Alma answered with another hold")
         if hold.state in ENDED_REQUEST:
             return Made(gone(thing), note=f"hold {thing.request_id} ended")
         if hold.state in LIVE_REQUEST:
             return Missing(thing)
         return needs_a_person(ParkReason.UNKNOWN_WORD, f"the hold is {hold.raw}")
+
+    async def _without_its_user(self, work: Work, thing: Thing) -> Sight:
+        """Deleted with its holds, or renamed or merged: the item's list of holds tells which."""
+        leg = work.leg
+        if not (leg.mms_id and leg.holding_id and leg.item_pid):
+            return user_absent(work)
+        try:
+            listed = await work.alma.item_requests(leg.mms_id, leg.holding_id, leg.item_pid)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.ITEM):
+                return Made(gone(thing), note=f"hold {thing.request_id} went with its item")
+            raise
+        hold = next((each for each in listed if each.request_id == thing.request_id), None)
+        if hold is None:
+            return Made(gone(thing), note=f"hold {thing.request_id} went with its user")
+        return Missing(replace(thing, user_id=hold.user_id)) if hold.user_id else user_absent(work)
 
     async def act(self, work: Work, found: Any) -> Made | None:
         reason = work.config.cancellation_reason

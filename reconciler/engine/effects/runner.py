@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, is_undoing
+from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, goes_on_while_parked
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -138,7 +138,7 @@ class EffectRunner:
     def _due(self, transaction: Transaction, now: datetime, *, force: bool) -> Iterator[Intent]:
         """The first open intent at each library, if its time has come.
 
-        While a person is waited for, only what was half made is removed.
+        While a person is waited for only a few go on, and none past one whose end is not known.
         """
         if transaction.paused:
             return
@@ -147,7 +147,8 @@ class EffectRunner:
             place = (intent.role, intent.host_lms)
             if not intent.is_open or place in seen or not self._acts(intent):
                 continue
-            if transaction.parked and not is_undoing(intent, transaction):
+            if transaction.parked and not goes_on_while_parked(intent, transaction):
+                seen |= {place} if intent.may_have_happened else set()
                 continue
             seen.add(place)
             waits = intent.next_attempt_at is not None and intent.next_attempt_at > now
@@ -274,10 +275,11 @@ class EffectRunner:
         now = self.clock.now()
         before, intent = claim.transaction, end.intent
         after = before if end.leg is None else before.with_legs({end.leg.role: end.leg})
-        if end.park:
+        parks = end.park is not None and before.parked is None
+        if end.park and parks:
             detail = f"{intent.kind} at {intent.host_lms}: {end.told}"
             after = replace(after, parked=Parked(end.park, detail, now))
-        history = _history(intent, end, now)
+        history = _history(intent, end, now, parks=parks)
         undo = self._undo(before, intent, len(history)) if end.undo else ()
         return Settlement(
             claim,
@@ -369,10 +371,12 @@ def _after_a_crash(intent: Intent, patience: timedelta) -> Intent:
     )
 
 
-def _history(intent: Intent, end: Ending, now: datetime) -> tuple[HistoryEntry, ...]:
+def _history(
+    intent: Intent, end: Ending, now: datetime, *, parks: bool
+) -> tuple[HistoryEntry, ...]:
     if not end.is_news:
         return ()
-    kind = HistoryKind.ATTENTION if end.park else HistoryKind.EFFECT
+    kind = HistoryKind.ATTENTION if parks else HistoryKind.EFFECT
     where = f"{intent.kind} at {intent.host_lms} ({intent.role})"
     detail = f"{where}: {intent.state}: {end.told}"
     return (HistoryEntry(now, kind, ACTOR, reason=end.code, detail=detail),)

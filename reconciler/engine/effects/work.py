@@ -20,6 +20,9 @@ from reconciler.core.status import ThingKind, ThingState
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports import AlmaWriter, ItemKey
 
+LOOKS_OF_ABSENCE = 3
+"""With the waits between unreadable looks: some four minutes, more than any Alma needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -167,9 +170,19 @@ def is_absent(failure: AlmaFailure, subject: Subject) -> bool:
     return failure.kind is FailureKind.REFUSED and failure.code in NOT_FOUND_CODES[subject]
 
 
+def is_absent_for_long(work: Work, failure: AlmaFailure) -> bool:
+    """Whether several looks, minutes apart, gave this answer: what was just made shows late."""
+    return work.intent.last_code == failure.code and work.intent.refusals >= LOOKS_OF_ABSENCE
+
+
 def gone(thing: Thing | None) -> tuple[Thing, ...]:
     """The thing's row once it is proved gone."""
     return () if thing is None else (replace(thing, state=ThingState.GONE),)
+
+
+def user_absent(work: Work) -> Blocked:
+    """Alma does not know the leg's user any more, so nothing is made or ended for him."""
+    return needs_a_person(ParkReason.USER_ABSENT, f"the {work.intent.role}'s user is unknown there")
 
 
 def not_configured(name: str) -> Blocked:

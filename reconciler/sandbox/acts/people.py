@@ -79,15 +79,19 @@ class PeopleActs(Staffed):
         accounts.delete_user(self, self._user(user))
 
     @act
-    def anonymise(self) -> int:
-        """The nightly job: completed loans lose their users, closed requests vanish (1.6)."""
-        count = 0
+    def anonymise(self, ended_for: timedelta = timedelta(0)) -> int:
+        """The nightly job: completed loans lose their users, closed requests vanish (1.6).
+
+        `ended_for`: only what has been over for so long; a library sets that.
+        """
+        count, before = 0, self.now() - ended_for
         for loan in self.loans.rows():
-            if not loan.active and loan.user_key:
+            if loan.return_date and loan.return_date <= before and loan.user_key:
                 self.save(replace(loan, user_key=""))
                 count += 1
         for request in self.requests.rows():
-            if not request.open and not request.forgotten:
+            over = request.closed_at is not None and request.closed_at <= before
+            if over and not request.forgotten:
                 self.save(replace(request, forgotten=True, user_key=""))
                 count += 1
         return count
