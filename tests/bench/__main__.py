@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from reconciler import logs
-from tests.bench import backlog, cycle, idle, month, tracked
+from tests.bench import backlog, cycle, idle, month, several, tracked
 
 MEASUREMENTS: dict[str, Callable[[], Coroutine[Any, Any, list[str]]]] = {
     "cycle": cycle.measure,
     "backlog": backlog.measure,
     "tracked": tracked.measure,
     "idle": idle.measure,
+    "several": several.measure,
     "month": month.measure,
 }
 

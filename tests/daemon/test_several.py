@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from tests.support.daemon import Daemon, claimed, daemon, holders, quick, rows, wait_until
+from tests.support.daemon import Daemon, claimed, daemon, holders, quick, rows, shares, wait_until
 from tests.support.world import World
 
 TRANSITIONS_TWICE = (
     "SELECT transaction_id FROM history WHERE kind = 'transition'"
     " GROUP BY transaction_id, to_status HAVING count(*) > 1"
 )
-
-
-def pid_of(owner: str) -> int:
-    return int(owner.split("|")[1])
-
-
-def shares(at: World) -> dict[int, int]:
-    """How many libraries each process looks after."""
-    return dict(Counter(pid_of(owner) for owner in holders(at).values()))
 
 
 def test_a_paused_owner_loses_its_libraries_and_every_late_write(

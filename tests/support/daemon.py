@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,13 +98,18 @@ def quick(at: World, **polling: str) -> None:
 
 
 def wait_until(
-    look: Callable[[], Any], what: str, told: Callable[[], str] = str, seconds: float = PATIENCE
+    look: Callable[[], Any],
+    what: str,
+    told: Callable[[], str] = str,
+    seconds: float = PATIENCE,
+    *,
+    pause: float = 0.02,
 ) -> Any:
-    """Until `look` gives something true; that."""
+    """Until `look` gives something true; that. `pause` seconds lie between two looks."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"waited in vain for {what}\n{told()}"
-        time.sleep(0.02)
+        time.sleep(pause)
     return found
 
 
@@ -125,6 +131,15 @@ def claimed(at: World) -> int:
 def holders(at: World) -> dict[str, str]:
     """Who has the lease of which library."""
     return dict(rows(at, "SELECT tenant, owner FROM leases WHERE owner IS NOT NULL"))
+
+
+def shares(at: World) -> dict[int, int]:
+    """How many libraries each process looks after."""
+    return dict(Counter(pid_of(owner) for owner in holders(at).values()))
+
+
+def pid_of(owner: str) -> int:
+    return int(owner.split("|")[1])
 
 
 class NotifySocket:

@@ -70,30 +70,35 @@ class World:
         return self.sandbox["uni-c"]
 
     def placed(
-        self, *, pua: bool = False, status: str = "REQUEST_PLACED_AT_SUPPLYING_AGENCY"
+        self,
+        *,
+        pua: bool = False,
+        status: str = "REQUEST_PLACED_AT_SUPPLYING_AGENCY",
+        between: tuple[str, str] = ("uni-a", "uni-b"),
     ) -> Lend:
         """Holds, virtual patron and virtual items as another service would have left them."""
         self.n += 1
+        lender, borrower = (self.sandbox[code] for code in between)
         id, barcode = f"lend-{self.n}", f"T{self.n:05d}"
         patron, reader = f"vp-{self.n}", f"r-{self.n}"
-        self.lender.add_user(patron, "DCB", names=("DCB", "VPATRON"))
-        self.borrower.add_user(reader, barcodes=[f"R{self.n:05d}"])
-        book = self.lender.add_book(f"Book {self.n}", barcode, "MAIN", "STACKS")
-        hold = self.lender.place_hold(patron, barcode, "RES_OUT", comment=f"DCB {id}")
+        lender.add_user(patron, "DCB", names=("DCB", "VPATRON"))
+        borrower.add_user(reader, barcodes=[f"R{self.n:05d}"])
+        book = lender.add_book(f"Book {self.n}", barcode, "MAIN", "STACKS")
+        hold = lender.place_hold(patron, barcode, "RES_OUT", comment=f"DCB {id}")
         line: Line = {
             "id": id,
             "workflow": "RET-PUA" if pua else "RET-STD",
             "status": status,
-            "supplier": _leg("uni-a", patron, hold.request_id, book),
+            "supplier": _leg(between[0], patron, hold.request_id, book),
         }
         pickup_reader = ""
         if pua:
             pickup_reader = f"vp-c-{self.n}"
             self.third.add_user(pickup_reader, "DCB")
-            line["borrower"] = self._virtual(self.borrower, "uni-b", reader, barcode, "RES_OUT")
+            line["borrower"] = self._virtual(borrower, between[1], reader, barcode, "RES_OUT")
             line["pickup"] = self._virtual(self.third, "uni-c", pickup_reader, barcode, "MAIN")
         else:
-            line["borrower"] = self._virtual(self.borrower, "uni-b", reader, barcode, "MAIN")
+            line["borrower"] = self._virtual(borrower, between[1], reader, barcode, "MAIN")
         return Lend(id, barcode, patron, reader, line, pickup_reader)
 
     def _virtual(self, at: Institution, code: str, reader: str, barcode: str, pickup: str) -> Line:
