@@ -372,6 +372,8 @@ class Selection:
     due_only: bool = True
     with_effects_only: bool = False
     """Only those with an effect that is still to be carried out."""
+    under_way: tuple[TransactionId, ...] = ()
+    """Not these: the process is at work on them, though their claims may be over by now."""
 
 
 @dataclass(frozen=True, slots=True)

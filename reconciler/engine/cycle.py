@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -122,12 +122,14 @@ class Cycle:
         asked_for = options.everything or bool(options.ids)
         if asked_for:
             self.gates.probe_now(tenant)
-            named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant))
+            named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant), set())
             await self._work_off(named, report, everything=True)
         looks: Counter[TransactionId] = Counter()
         again = True
         while again:  # what was done for a transaction may have made it due again
-            due = _Feed(self._due(tenant, options, looks), partial(self._goes_on, tenant, options))
+            under_way: set[TransactionId] = set()
+            more = self._due(tenant, options, looks, under_way)
+            due = _Feed(more, partial(self._goes_on, tenant, options), under_way)
             again = bool(await self._work_off(due, report, everything=False))
         standing = self.gates.standing(tenant)
         is_pause = standing.state is TenantState.THROTTLED and self._goes_on(tenant, options)
@@ -141,7 +143,10 @@ class Cycle:
 
         async def look(claim: Claim) -> None:
             began_at = self.clock.monotonic()
-            outcome = await self.reconciler.reconcile_one(claim, everything=everything)
+            try:
+                outcome = await self.reconciler.reconcile_one(claim, everything=everything)
+            finally:
+                feed.under_way.discard(claim.transaction.id)
             report.outcomes.append(outcome)
             self.on_end(outcome, self.clock.monotonic() - began_at)
 
@@ -165,10 +170,14 @@ class Cycle:
         return len(report.outcomes) - before
 
     async def _due(
-        self, tenant: HostLmsCode, options: CycleOptions, looks: Counter[TransactionId]
+        self,
+        tenant: HostLmsCode,
+        options: CycleOptions,
+        looks: Counter[TransactionId],
+        under_way: Set[TransactionId],
     ) -> AsyncIterator[list[Claim]]:
         """Claims of what is due, oldest first, until nothing is (or one comes again and again)."""
-        while claims := await self._claim_due(tenant, options):
+        while claims := await self._claim_due(tenant, options, under_way):
             looks.update(claim.transaction.id for claim in claims)
             if max(looks.values()) > LOOKS_PER_CYCLE:
                 await self.storage.run(self.store.release, claims)
@@ -192,8 +201,11 @@ class Cycle:
         rests = standing.state is not TenantState.SHORT and standing.rests(self.clock.now())
         return options.may_go_on(tenant) and not rests
 
-    async def _claim_due(self, tenant: HostLmsCode, options: CycleOptions) -> list[Claim]:
-        """A handful of what is due; effects only, where calls are short.
+    async def _claim_due(
+        self, tenant: HostLmsCode, options: CycleOptions, under_way: Set[TransactionId]
+    ) -> list[Claim]:
+        """A handful of what is due; effects only, where calls are short. Never what is `under_way`:
+        at a slow library a look outlasts its claim, and a second claim would void the first.
 
         One, due or not, where it is a probe: nothing may be due for long, and all waits for it.
         Nothing while the library rests: what is due stays due, the oldest first.
@@ -204,7 +216,9 @@ class Cycle:
         if rests and not effects_only:
             return []
         is_probe = not (standing.is_open or rests)
-        selection = Selection(tenant, options.ids or None, not is_probe, effects_only)
+        selection = Selection(
+            tenant, options.ids or None, not is_probe, effects_only, tuple(under_way)
+        )
         return await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
 
     async def _claim(self, selection: Selection, limit: int = CLAIM_AT_ONCE) -> list[Claim]:
@@ -220,7 +234,14 @@ class _Feed:
     It dries up as soon as `may_go_on` says no; `left` are the claims that nobody took then.
     """
 
-    def __init__(self, more: AsyncIterator[list[Claim]], may_go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        more: AsyncIterator[list[Claim]],
+        may_go_on: Callable[[], bool],
+        under_way: set[TransactionId],
+    ) -> None:
+        self.under_way = under_way
+        """What was handed out and is not done with; whoever took it takes it out again."""
         self._more = more
         self._may_go_on = may_go_on
         self._ready: deque[Claim] = deque()
@@ -233,7 +254,11 @@ class _Feed:
                 if claims is None:
                     return None
                 self._ready.extend(claims)
-            return self._ready.popleft() if self._may_go_on() else None
+            if not self._may_go_on():
+                return None
+            claim = self._ready.popleft()
+            self.under_way.add(claim.transaction.id)
+            return claim
 
     def left(self) -> list[Claim]:
         return list(self._ready)

@@ -269,6 +269,7 @@ class _Shape(NamedTuple):
     ids: bool
     due: bool
     effects: bool
+    under_way: bool
 
     @classmethod
     def of(cls, selection: Selection) -> _Shape:
@@ -277,12 +278,18 @@ class _Shape(NamedTuple):
             selection.ids is not None,
             selection.due_only,
             selection.with_effects_only,
+            bool(selection.under_way),
         )
 
 
 def _asked_for(selection: Selection, now: datetime) -> dict[str, Any]:
     """The values of a selection's statement."""
-    return {"now": now, "of_tenant": selection.tenant, "ids": selection.ids}
+    return {
+        "now": now,
+        "of_tenant": selection.tenant,
+        "ids": selection.ids,
+        "under_way": selection.under_way,
+    }
 
 
 def _selected(shape: _Shape) -> Select[tuple[str]]:
@@ -298,6 +305,8 @@ def _selected(shape: _Shape) -> Select[tuple[str]]:
     if shape.effects:
         still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
         query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
+    if shape.under_way:
+        query = query.where(_T.id.not_in(bindparam("under_way", expanding=True)))
     return query
 
 

@@ -12,8 +12,9 @@ import pytest
 from reconciler.app import App
 from reconciler.core.status import DcbStatus, HistoryKind
 from reconciler.engine.cycle import CycleOptions
+from reconciler.engine.reconcile import OutcomeKind
 from tests.support.lab import Lab, lab
-from tests.support.world import KEYS
+from tests.support.world import KEYS, World
 
 S = DcbStatus
 LENDS = 4
@@ -46,6 +47,21 @@ async def test_two_services_on_one_lend_do_everything_once(
             assert set(hops.values()) == {1}
         scans = at.sandbox.calls.matching("POST", "op=scan", "uni-b")
         assert len(scans) == LENDS
+
+
+async def test_a_look_that_outlasts_its_claim_is_made_once(any_world: World) -> None:
+    """A library that answers slowly: looks take longer than the lease of their claims."""
+    any_world.settings["polling"] = {"lease": "1s"}
+    any_world.write_settings()
+    lends = [any_world.placed() for _ in range(24)]
+    any_world.track(*lends)
+    for library in (any_world.lender, any_world.borrower):
+        library.latency = 0.4
+    async with any_world.app() as app:
+        report = await app.cycle(CycleOptions())
+    assert [each.kind for each in report.outcomes] == [OutcomeKind.DONE] * len(lends)
+    calls = Counter((call.institution, call.path) for call in any_world.sandbox.calls)
+    assert set(calls.values()) == {1}
 
 
 async def test_a_day_of_waiting_lends_costs_each_library_a_bounded_number_of_calls(
