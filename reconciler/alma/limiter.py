@@ -22,6 +22,13 @@ CARRIED = 0.25
 """How late a turn may be, in gaps, for the next not to be late as well. More would let turns
 bunch, and what leaves in time may arrive in one second more than was allowed."""
 
+COLD = 1.0
+"""Seconds without a turn after which the next ones start slowly: the first calls of a burst wait
+for their connections, those that follow do not, and all of them may arrive in one second."""
+
+WARMING, WARMING_SHARE = 1.0, 0.75
+"""For so many seconds a burst has this share of the rate: its first calls may be late by 0.25 s."""
+
 Fetch = Callable[[float], Awaitable[float]]
 """Take this many seconds; how many seconds after the asking they start."""
 
@@ -37,6 +44,7 @@ class Limiter:
         self._clock = clock
         self._fetch = fetch
         self._next = clock.monotonic()
+        self._used_at = self._warm_at = float("-inf")
         self._ends = self._next if fetch else float("inf")
         self._coming: asyncio.Task[float] | None = None
 
@@ -66,7 +74,11 @@ class Limiter:
         return max(0.0, self._ends - max(self._next, self._clock.monotonic()))
 
     def _spend(self, now: float) -> None:
-        self._next = max(self._next, now - CARRIED * self._gap) + self._gap
+        if now - self._used_at > COLD:
+            self._warm_at = now + WARMING
+        self._used_at = now
+        gap = self._gap if now >= self._warm_at else self._gap / WARMING_SHARE
+        self._next = max(self._next, now - CARRIED * gap) + gap
         if self._fetch and self._coming is None and self._ends - now < SLICE / 2:
             self._coming = asyncio.create_task(self._fetched(self._fetch))
 
