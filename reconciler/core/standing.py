@@ -29,8 +29,9 @@ PROBE_ABSENCE_AFTER = timedelta(minutes=15)
 LONGEST_REST = timedelta(minutes=30)
 """A probe that lies further ahead was set before a clock was set back: it is due."""
 
-OVERTAKEN = 200
-"""More calls than are ever out at one library at a time, all processes together."""
+OVERTAKEN, IN_FLIGHT = 200, timedelta(minutes=2)
+"""More calls than are ever out at one library at a time, all processes together, and for longer
+than any is waited for."""
 
 JITTER = 0.25
 """Pauses are longer by up to this share, never shorter."""
@@ -182,9 +183,9 @@ def told_remaining(
 
     A small rise is an answer that others have overtaken: what was left is left no more.
     """
-    known = standing.remaining
-    if known is not None and known < remaining <= known + OVERTAKEN:
-        remaining = known
+    known, at = standing.remaining, standing.remaining_at
+    if known is not None and at is not None and timedelta(0) <= now - at < IN_FLIGHT:
+        remaining = known if known < remaining <= known + OVERTAKEN else remaining
     standing = replace(standing, remaining=remaining, remaining_at=now)
     dry = (TenantState.SHORT, TenantState.SPENT)
     if remaining >= terms.reserve:

@@ -108,3 +108,5 @@ def test_an_answer_that_was_overtaken_gives_no_calls_back() -> None:
     assert core.told_remaining(standing, TERMS, NOW, 20_003).state is TenantState.SHORT
     assert core.told_remaining(standing, TERMS, NOW, 20_003).remaining == 19_990
     assert core.told_remaining(standing, TERMS, NOW, 90_000).remaining == 90_000
+    later = NOW + timedelta(minutes=15)
+    assert core.told_remaining(standing, TERMS, later, 20_003).remaining == 20_003
