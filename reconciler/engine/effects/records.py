@@ -47,8 +47,16 @@ async def item_with_barcode(work: Work) -> ItemSight | None:
 
 
 async def our_bibs(work: Work) -> list[BibSight]:
-    """The bibs that carry our number, each read whole where the search does not show it."""
-    found = await work.alma.bibs_with_number(work.system_number)
+    """The bibs that carry our number, each read whole where the search does not show it.
+
+    A search that finds nothing is answered by an empty list or by the code for "no such bib".
+    """
+    try:
+        found = await work.alma.bibs_with_number(work.system_number)
+    except AlmaFailure as failure:
+        if is_absent(failure, Subject.BIB):
+            return []
+        raise
     whole = [bib if bib.system_numbers else await work.alma.bib(bib.mms_id) for bib in found]
     return [bib for bib in whole if work.system_number in bib.system_numbers]
 
