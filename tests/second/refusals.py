@@ -40,7 +40,7 @@ def _tree(refused: Refused, dialect: Dialect) -> dict[str, Any]:
     if shape in ("object", "wrapped_object"):
         rows = row
     elif shape == "several":
-        rows = [row, {"errorCode": "401652", "errorMessage": "General Error", "trackingId": None}]
+        rows = [{"errorCode": "401652", "errorMessage": "General Error", "trackingId": None}, row]
     flag: Any = "true" if dialect.quoted_flags else True
     tree: dict[str, Any] = {"errorsExist": flag, "errorList": {"error": rows}}
     if shape == "list":
