@@ -21,6 +21,8 @@ Node = Mapping[str, Any]
 
 AN_HTML_PAGE = "an HTML page"
 
+_FIRST = datetime(1000, 1, 1, tzinfo=UTC)
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -140,7 +142,8 @@ def number(node: Node, name: str) -> int | None:
 def instant(node: Node, name: str) -> datetime | None:
     """A dateTime, with or without milliseconds, or a date; aware UTC. None when unreadable.
 
-    Alma writes calendar dates with a meaningless Z. A date is read as its midnight UTC.
+    Alma writes calendar dates with a meaningless Z. A date is read as its midnight UTC. "Never"
+    (31 December 9999) is read as a time so far away that margins can still be added to it.
     """
     value = text(node, name)
     if value is None:
@@ -149,6 +152,8 @@ def instant(node: Node, name: str) -> datetime | None:
         parsed = datetime.fromisoformat(_with_offset(value))
     except ValueError:
         return None
+    if not _FIRST.year <= parsed.year < _LAST.year:
+        return _FIRST if parsed.year < _FIRST.year else _LAST
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 

@@ -22,7 +22,7 @@ from reconciler.alma.document import (
     parse,
     text,
 )
-from reconciler.core.mapping import NOT_FOUND_CODES
+from reconciler.core.mapping import GENERAL_ERROR, NOT_FOUND_CODES
 from reconciler.errors import AlmaFailure, FailureKind
 
 _BY_CODE: dict[str, FailureKind] = {
@@ -74,12 +74,16 @@ class ErrorBody:
 
 
 def error_in(tree: Node) -> ErrorBody | None:
-    """The error that a body carries, in any of its recorded forms; None where there is none."""
+    """The error that a body carries, in any of its recorded forms; None where there is none.
+
+    Of several the first that says more than "general error".
+    """
     tree = child(tree, "web_service_result") or tree
     errors = children(child(tree, "errorList"), "error")
     if not errors:
         return ErrorBody(None, "", None) if flag(tree, "errorsExist") else None
-    first = errors[0]
+    telling = (each for each in errors if text(each, "errorCode") != GENERAL_ERROR)
+    first = next(telling, errors[0])
     return ErrorBody(
         text(first, "errorCode"), text(first, "errorMessage") or "", text(first, "trackingId")
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
 from defusedxml import ElementTree
 
@@ -52,7 +52,7 @@ def system_numbers(record: str) -> tuple[str, ...]:
     """
     try:
         root = ElementTree.fromstring(_PROLOG.sub("", record))
-    except ValueError:
+    except (ParseError, ValueError):
         return ()
     return tuple(
         (subfield.text or "").strip()

@@ -8,6 +8,7 @@ from reconciler.alma import wire
 from reconciler.alma.document import Node, children, flag, number, text
 from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
+from reconciler.core.mapping import GENERAL_ERROR
 from reconciler.core.model import (
     Barcode,
     BibSight,
@@ -23,6 +24,8 @@ from reconciler.core.model import (
     UserId,
     UserSight,
 )
+from reconciler.core.status import RequestState
+from reconciler.errors import AlmaFailure
 
 PAGE = 100
 """Alma's largest page; its default of 10 truncates silently (alma-api.md §1.3)."""
@@ -50,9 +53,21 @@ class Reader:
         return wire.item(answer.document())
 
     async def request(self, user_id: UserId, request_id: RequestId) -> RequestSight:
-        """alma-api.md §3.5."""
+        """alma-api.md §3.5.
+
+        The only code documented for a request that is over is the general error. It proves
+        nothing by itself; that all of the user's active holds were listed and it is not one of
+        them does.
+        """
         call = get("users", user_id, "requests", request_id)
-        return wire.request(await self._gateway.read(call))
+        try:
+            return wire.request(await self._gateway.read(call))
+        except AlmaFailure as failure:
+            if failure.code != GENERAL_ERROR:
+                raise
+            over = RequestSight(RequestState.CLOSED, f"{failure.code}, not among the active holds")
+        active = await self.user_holds(user_id)
+        return next((hold for hold in active if hold.request_id == request_id), over)
 
     async def item_requests(
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid

@@ -84,6 +84,9 @@ NOT_FOUND_CODES: dict[Subject, frozenset[str]] = {
 The catch-all codes (401652, 60101, 402119) are not among them, and neither is a bare HTTP 404.
 """
 
+GENERAL_ERROR = "401652"
+"""The only code documented for reading a request or an item that is gone (§3.5, §5.3)."""
+
 
 def normalise(word: str | None) -> str:
     """Alma's code words without the accidents of case, blanks and labels; "" when absent."""

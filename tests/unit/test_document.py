@@ -76,6 +76,8 @@ def test_flags(value: Any, expected: bool | None) -> None:
         ("2018-07-31", datetime(2018, 7, 31, tzinfo=UTC)),
         ("2018-08-10T18:00:00+02:00", datetime(2018, 8, 10, 16, tzinfo=UTC)),
         ("2018-08-10T18:00:00", datetime(2018, 8, 10, 18, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-05:00", datetime(9000, 1, 1, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+02:00", datetime(1000, 1, 1, tzinfo=UTC)),
         ("yesterday", None),
         ("", None),
         (None, None),

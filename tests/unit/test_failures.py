@@ -137,3 +137,12 @@ def test_only_a_refused_connection_and_429_prove_that_nothing_happened() -> None
 )
 def test_messages_are_masked(message: str, private: tuple[str, ...], expected: str) -> None:
     assert masked(message, private) == expected
+
+
+@pytest.mark.parametrize("codes", [("401652", "401689"), ("401689", "401652")])
+def test_of_several_errors_the_one_counts_that_says_more(codes: tuple[str, str]) -> None:
+    rows = [{"errorCode": code, "errorMessage": ""} for code in codes]
+    body = json.dumps({"errorsExist": True, "errorList": {"error": rows}}).encode()
+    with pytest.raises(AlmaFailure) as caught:
+        of_answer(400, body)
+    assert caught.value.code == "401689"

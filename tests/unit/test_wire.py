@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.alma import wire
-from reconciler.core.model import ItemSight, LoanSight, RequestSight
+from reconciler.core.model import BibSight, ItemSight, LoanSight, MmsId, RequestSight
 from reconciler.core.status import ItemState, LoanState, RequestState
 
 ITEM = {
@@ -169,3 +169,10 @@ def test_only_active_blocks_and_identifiers_count() -> None:
         }
     )
     assert (user.is_active, user.blocks, user.identifiers) == (False, ("LOAN",), ("A",))
+
+
+@pytest.mark.parametrize("record", [None, "", "<record><datafield tag='035'>", "not XML"])
+def test_a_bib_whose_record_is_missing_or_broken_has_no_numbers(record: str | None) -> None:
+    """The answer to a created bib is documented as XML, without the text of JSON answers (§6)."""
+    tree = {"mms_id": "991"} | ({} if record is None else {"anies": [record]})
+    assert wire.bib(tree) == BibSight(MmsId("991"))

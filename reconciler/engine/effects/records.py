@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.mapping import Subject
+from reconciler.core.mapping import GENERAL_ERROR, Subject
 from reconciler.core.model import BibSight, HoldingId, ItemSight, Thing
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import mapped
@@ -47,8 +47,16 @@ async def item_with_barcode(work: Work) -> ItemSight | None:
 
 
 async def our_bibs(work: Work) -> list[BibSight]:
-    """The bibs that carry our number, each read whole where the search does not show it."""
-    found = await work.alma.bibs_with_number(work.system_number)
+    """The bibs that carry our number, each read whole where the search does not show it.
+
+    A search that finds nothing is answered by an empty list or by the code for "no such bib".
+    """
+    try:
+        found = await work.alma.bibs_with_number(work.system_number)
+    except AlmaFailure as failure:
+        if is_absent(failure, Subject.BIB):
+            return []
+        raise
     whole = [bib if bib.system_numbers else await work.alma.bib(bib.mms_id) for bib in found]
     return [bib for bib in whole if work.system_number in bib.system_numbers]
 
@@ -190,7 +198,7 @@ class EnsureItemRemoved(PlainVerb):
         try:
             item = await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if is_absent(failure, Subject.ITEM) or await self._has_no_witness(work, failure):
                 return Made(gone(thing), note=f"virtual item {key.item_pid} removed")
             raise
         if item.state is ItemState.LOANED:
@@ -198,6 +206,12 @@ class EnsureItemRemoved(PlainVerb):
         if not is_marked(work, item) and not (thing and thing.trusted):
             return needs_a_person(ParkReason.NOT_OURS_ANY_MORE, "the item does not carry our mark")
         return Missing(key)
+
+    async def _has_no_witness(self, work: Work, failure: AlmaFailure) -> bool:
+        """A general error for the item proves nothing; that nothing has its barcode, too, does."""
+        if failure.code != GENERAL_ERROR or work.barcode is None:
+            return False
+        return await item_with_barcode(work) is None
 
     async def act(self, work: Work, found: Any) -> Made | None:
         """Refused without override though nobody has or wants the item: then with it."""
