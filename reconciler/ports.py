@@ -733,8 +733,9 @@ class Quotas(Protocol):
 
     def calls(self, since: date) -> list[CallsOfDay]: ...
 
-    def wake(self, tenant: HostLmsCode, now: datetime) -> int:
-        """Make due what failed while the library rested; how many transactions that were."""
+    def wake(self, tenant: HostLmsCode, now: datetime, most: int | None = None) -> int:
+        """Make due what failed, or was not begun, while the library rested: all of it, or the
+        `most` that would be due first. How many transactions that were."""
 
 
 class SharedQuota(Protocol):
