@@ -54,6 +54,8 @@ class Looks:
     put_off: list[tuple[float, str]] = field(default_factory=list)
     """Promises that the cadence does not allow, and when they were made."""
     _due: dict[str, float] = field(default_factory=dict)
+    _expected: dict[str, float] = field(default_factory=dict)
+    """The same by the service's own clock: it differs where that was set since."""
     _interval: dict[str, float] = field(default_factory=dict)
 
     def expect(self, transaction: Transaction) -> None:
@@ -70,13 +72,12 @@ class Looks:
     def _settled(self, settlement: Settlement) -> None:
         before, after, now = settlement.before, settlement.after, self.clock.monotonic()
         if after.last_poll_at != before.last_poll_at:
-            due = self._due.get(after.id, self._seconds(before))
             self.seen.append(
                 Seen(
                     after.id,
                     after.tenant,
                     frozenset(leg.host_lms for leg in after.legs),
-                    now if due is None else self.awake_at(due),
+                    self._due[after.id] + self._slept(after.id),
                     now,
                     self.intervals[before.status],
                     before.failures,
@@ -94,8 +95,17 @@ class Looks:
             self.put_off.append((now, told))
 
     def _promised(self, transaction: Transaction, due: float) -> None:
-        self._due[transaction.id] = due
+        self._due[transaction.id] = self._expected[transaction.id] = due
         self._interval[transaction.id] = self.intervals[transaction.status].total_seconds()
+
+    def _slept(self, id: str) -> float:
+        """For how long the machine slept on when it was to be looked at."""
+        return self.awake_at(self._expected[id]) - self._expected[id]
+
+    def clock_set(self, by: timedelta) -> None:
+        """From now on the service expects to look earlier or later; it is due as it was."""
+        for id in self._due:
+            self._expected[id] -= by.total_seconds()
 
     def _seconds(self, transaction: Transaction) -> float | None:
         """When the look is due that is promised by the wall clock as it is now."""
@@ -106,7 +116,7 @@ class Looks:
 
     def needed_by(self, share: float) -> float:
         """The true second at which some look will be late by this share of its interval."""
-        late = (due + share * self._interval[id] for id, due in self._due.items())
+        late = (self._expected[id] + share * self._interval[id] for id in self._due)
         return min(late, default=1e9)
 
     def between(self, start: float, end: float) -> list[Seen]:

@@ -122,6 +122,7 @@ class ClockSet(Trouble):
     async def befall(self, m: TroubledMonth) -> None:
         await m.somebody_works()
         m.clock.ahead += self.by
+        m.looks.clock_set(self.by)
         await m.until(self.begins + self.lasts)
 
 

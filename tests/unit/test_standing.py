@@ -68,7 +68,7 @@ def test_no_call_left_is_a_used_up_day_and_stays_one_while_it_is_probed() -> Non
     again = core.told_remaining(core.probing(spent, TERMS, probe_at), TERMS, probe_at, 0)
     assert again.state is TenantState.SPENT
     assert again.since == spent.since
-    assert core.told_remaining(again, TERMS, probe_at, 1).state is TenantState.SHORT
+    assert core.told_remaining(again, TERMS, probe_at, 10_000).state is TenantState.SHORT
 
 
 def test_an_answer_says_nothing_of_the_reserve_but_more_calls_do() -> None:
