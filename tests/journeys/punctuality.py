@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from reconciler.core.cadence import AROUND_DUE, JITTER, PACE
 from reconciler.core.model import Transaction
 from reconciler.core.status import DcbStatus
 from reconciler.ports import Settlement
+from tests.journeys.month import InlineStorage
+from tests.journeys.weather import Death
 from tests.support.timeline import HostClock
 
 
@@ -126,6 +129,20 @@ class Looks:
     def never(self, end: float) -> Iterable[tuple[str, float]]:
         """What is due at the end and was not looked at, with the seconds since."""
         return ((id, end - due) for id, due in self._due.items() if due < end)
+
+
+class WatchedStorage(InlineStorage):
+    """Whoever counts looks is told what was recorded."""
+
+    def __init__(self, death: Death, looks: Looks) -> None:
+        super().__init__(death)
+        self._looks = looks
+
+    async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await super().run(call, *args, **kwargs)
+        if call.__name__ == "settle":
+            self._looks.settled(args[0], result)
+        return result
 
 
 def _longest(intervals: Mapping[DcbStatus, timedelta], status: DcbStatus) -> timedelta:

@@ -156,7 +156,18 @@ BROKEN: dict[Callable[[pytest.MonkeyPatch], None], tuple[Trouble, str]] = {
 }
 
 
-@pytest.mark.parametrize("breaks", BROKEN, ids=lambda each: each.__name__)
+_ONLY_IN_LONG = (asks_on_in_a_storm, alarms_at_every_word)
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(
+            each, id=each.__name__, marks=[pytest.mark.long] if each in _ONLY_IN_LONG else []
+        )
+        for each in BROKEN
+    ],
+)
 def test_a_broken_service_is_caught(
     breaks: Callable[[pytest.MonkeyPatch], None],
     server: postgres.Server,

@@ -26,17 +26,17 @@ from reconciler.core.model import HostLmsCode
 from reconciler.core.status import DcbStatus, Workflow
 from reconciler.engine.daemon import Daemon, Instruments
 from reconciler.engine.health import Health
-from reconciler.sandbox import Fault, Sandbox, sample_world
+from reconciler.sandbox import Sandbox, sample_world
 from reconciler.sandbox.seed import add_ordinary_institution
 from reconciler.settings import Settings
 from tests.journeys import people
 from tests.journeys.book import Book
 from tests.journeys.chance import Chance
-from tests.journeys.month import START, InlineStorage, Month
+from tests.journeys.month import START, Month
 from tests.journeys.plans import EXTERNAL, Plan, draw
-from tests.journeys.punctuality import Looks
+from tests.journeys.punctuality import Looks, WatchedStorage
 from tests.journeys.troubles import Trouble, befall
-from tests.journeys.weather import Death, Line, Weather
+from tests.journeys.weather import Death, Line, TenantWeather, Weathers
 from tests.support.lab import acting_settings
 from tests.support.postgres import Server
 from tests.support.timeline import HostClock, Timeline, scheduler_of
@@ -85,42 +85,6 @@ class Said:
         at = START + timedelta(seconds=self.at)
         bound = " ".join(f"{key}={value}" for key, value in self.bound.items())
         return f"{at:%d %H:%M:%S} {self.level} {self.message} {bound}"
-
-
-class TenantWeather(Weather):
-    """One institution's; `everywhere` befalls every call."""
-
-    everywhere: Fault | None = None
-
-    def take(self, institution: str, method: str, address: str) -> Fault | None:
-        if self.everywhere is None:
-            return super().take(institution, method, address)
-        self.met[self.everywhere.name] += 1
-        return self.everywhere
-
-
-class Weathers:
-    """As the sandbox's list of faults: to each institution its own weather."""
-
-    def __init__(self, weathers: dict[str, TenantWeather]) -> None:
-        self._weathers = weathers
-
-    def take(self, institution: str, method: str, address: str) -> Fault | None:
-        return self._weathers[institution].take(institution, method, address)
-
-
-class WatchedStorage(InlineStorage):
-    """Whoever counts looks is told what was recorded."""
-
-    def __init__(self, death: Death, looks: Looks) -> None:
-        super().__init__(death)
-        self._looks = looks
-
-    async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        result = await super().run(call, *args, **kwargs)
-        if call.__name__ == "settle":
-            self._looks.settled(args[0], result)
-        return result
 
 
 @dataclass(frozen=True)
