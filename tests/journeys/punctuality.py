@@ -33,8 +33,6 @@ class Seen:
     at: float
     interval: timedelta
     """The usual one of the status that it was in."""
-    failures: int
-    """Looks in a row that had failed before this one."""
     failed: bool
 
     @property
@@ -83,7 +81,6 @@ class Looks:
                     self._due[after.id] + self._slept(after.id),
                     now,
                     self.intervals[before.status],
-                    before.failures,
                     after.failures > 0,
                 )
             )

@@ -154,11 +154,12 @@ def back_after(m: TroubledMonth, span: Span) -> float | None:
 
 def caught_up_after(m: TroubledMonth, span: Span) -> float:
     """Minutes after the end until what had failed, or was due, was looked at with success."""
+    failing = {look.id: look.failed for look in m.looks.seen if look.at <= span.ends}
     waited: dict[str, float] = {}
     for look in m.looks.seen:
         concerned = span.trouble.at in ("", *look.libraries)
         if concerned and look.at > span.ends and look.id not in waited and not look.failed:
-            waits = look.failures > 0 or look.due_at <= span.ends
+            waits = failing.get(look.id, False) or look.due_at <= span.ends
             waited[look.id] = (look.at - span.ends) / 60 if waits else 0.0
     return max(waited.values(), default=0.0)
 

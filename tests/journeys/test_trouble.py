@@ -28,7 +28,7 @@ from tests.journeys.troubles import ALL, DAY, HOUR, ClockSet, DaySpent, Outage, 
 from tests.support import canaries, postgres
 from tests.support.timeline import Timeline
 
-JOURNEYS = 20
+JOURNEYS = 16
 MANY_JOURNEYS = 60
 FEW = 6
 

@@ -61,10 +61,10 @@ LEAP_IN_TROUBLE = timedelta(minutes=15)
 SLACK = 0.5
 """Intervals by which a leap may pass over a look: fewer of them bring more looks each."""
 
-SLOWER, QUICK = 6, timedelta(minutes=15)
+SLOWER, QUICK = 8, timedelta(minutes=15)
 """Longer intervals than this are so many times longer here: fewer looks show the same."""
 
-OTHERS = (Workflow.LOCAL, Workflow.PICKUP_ANYWHERE, Workflow.STANDARD)
+OTHERS = (Workflow.STANDARD, Workflow.STANDARD, Workflow.PICKUP_ANYWHERE, Workflow.LOCAL)
 """In turn, the workflows of those that do not come with a trouble."""
 
 A_MOMENT = 2.0
@@ -136,8 +136,8 @@ class TroubledMonth(Month):
     def _draw_plan(self, luck: Chance) -> Plan:
         """Four libraries, and nothing that would have to wait for a person.
 
-        Some requests come with each trouble: just before it, and where it is our own also just
-        after it has begun. They concern the library that is in it.
+        Some requests come with each trouble: since the last tick before it, and where it is our own
+        also after it has begun. They concern the library that is in it.
         """
         n = len(self._luck) - 1
         plan, trouble = draw(luck, self.plot.spread), self._trouble_of(n)
@@ -148,7 +148,7 @@ class TroubledMonth(Month):
         starts_after, workflow = plan.starts_after, OTHERS[n % len(OTHERS)]
         if trouble is not None:
             after = n % 2 and not trouble.at
-            starts_after = trouble.begins + luck.minutes(0.2, 3) * (1 if after else -1)
+            starts_after = trouble.begins + luck.minutes(0.1, 1.8) * (1 if after else -1)
             local = plan.workflow is Workflow.LOCAL
             workflow = Workflow.STANDARD if local else plan.workflow
             if trouble.at not in ("", lender):
@@ -167,6 +167,7 @@ class TroubledMonth(Month):
             pickup=pickup,
             starts_after=starts_after,
             claims_returned=False,
+            asks_next=False,
             mischief="",
         )
 

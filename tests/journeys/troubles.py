@@ -45,7 +45,7 @@ class Outage(Trouble):
     """First calls hang (what they write may be done), then a proxy speaks, then nobody does."""
 
     name = "outage"
-    requests = 4
+    requests = 3
 
     async def befall(self, m: TroubledMonth) -> None:
         weather = m.weathers[self.at]
@@ -63,7 +63,6 @@ class Storm(Trouble):
     """Others use up what the institution may be called in a second: every answer is a 429."""
 
     name = "429 storm"
-    requests = 3
 
     async def befall(self, m: TroubledMonth) -> None:
         quota = m.almas[self.at].quota
@@ -77,7 +76,6 @@ class DaySpent(Trouble):
     """Others use up the day's calls; at midnight there are new ones. `lasts` until then."""
 
     name = "day's quota spent"
-    requests = 3
 
     async def befall(self, m: TroubledMonth) -> None:
         m.almas[self.at].quota.remaining = 0
@@ -89,6 +87,7 @@ class Slow(Trouble):
     """Every answer is right, and comes so late that it is nearly given up."""
 
     name = "slow answers"
+    requests = 1
     seconds: ClassVar[float] = 25.0
 
     async def befall(self, m: TroubledMonth) -> None:
