@@ -374,9 +374,9 @@ class App:
         """Seconds between two looks for what is due."""
         return self.settings.polling.tick.total_seconds()
 
-    async def pull_in(self, now: datetime, longest: timedelta) -> None:
-        """No next look lies further ahead than `longest` (a clock was set back)."""
-        await self.storage.run(self.store.pull_in, now + longest)
+    async def pull_in(self, now: datetime) -> None:
+        """No next look lies further ahead than its interval (a clock was set back)."""
+        await self.storage.run(self.store.pull_in, now, self.policy.intervals)
 
     async def check_storage(self) -> None:
         """Raises StoreUnavailable, and SchemaError when the schema is not ours."""

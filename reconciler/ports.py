@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -643,8 +643,8 @@ class Store(Protocol):
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
 
-    def pull_in(self, latest: datetime) -> int:
-        """Bring next looks that lie after `latest` forward to it; how many there were."""
+    def pull_in(self, now: datetime, intervals: Mapping[DcbStatus, timedelta]) -> int:
+        """Bring next looks forward that lie more than their status' interval ahead; how many."""
 
     def tenants(self) -> list[HostLmsCode]:
         """Every library that a transaction is still polled for; as quick as they are few."""
@@ -733,8 +733,9 @@ class Quotas(Protocol):
 
     def calls(self, since: date) -> list[CallsOfDay]: ...
 
-    def wake(self, tenant: HostLmsCode, now: datetime) -> int:
-        """Make due what failed while the library rested; how many transactions that were."""
+    def wake(self, tenant: HostLmsCode, now: datetime, most: int | None = None) -> int:
+        """Make due what failed, or was not begun, while the library rested: all of it, or the
+        `most` that would be due first. How many transactions that were."""
 
 
 class SharedQuota(Protocol):

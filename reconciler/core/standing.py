@@ -192,6 +192,8 @@ def told_remaining(
         return opened(standing, now) if standing.state in dry else standing
     if standing.state not in (TenantState.OPEN, *dry):
         return standing
+    if not remaining:
+        return spent(standing, terms, now)
     reason = f"fewer calls are left today than the reserve of {terms.reserve}"
     return _dry(standing, terms, now, TenantState.SHORT, reason)
 

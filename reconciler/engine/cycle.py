@@ -106,14 +106,22 @@ class Cycle:
             if freed:
                 logger.bind(transactions=freed).warning("claims of a dead process freed")
             self.gates.adopt(await self.storage.run(self.quotas.standings))
+            rested = [tenant for tenant in self.tenants if not self.gates.standing(tenant).is_open]
             tenants = options.tenants or self.tenants
             await _all(self._tenant(tenant, options, report) for tenant in tenants)
+            await self._wake(rested)
             seconds = round(self.clock.monotonic() - began_at, 1)
             told = logger.bind(**report.counts, seconds=seconds)
             if len(tenants) == 1:
                 told = told.bind(tenant=tenants[0])
             told.log("INFO" if report.outcomes else "DEBUG", "cycle finished")
         return report
+
+    async def _wake(self, rested: list[HostLmsCode]) -> None:
+        """What was turned away by a library that came back meanwhile, and was told so too late."""
+        for tenant in rested:
+            if self.gates.standing(tenant).is_open:
+                await self.storage.run(self.quotas.wake, tenant, self.clock.now())
 
     async def _tenant(
         self, tenant: HostLmsCode, options: CycleOptions, report: CycleReport
@@ -219,7 +227,10 @@ class Cycle:
         selection = Selection(
             tenant, options.ids or None, not is_probe, effects_only, tuple(under_way)
         )
-        return await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
+        claims = await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
+        if is_probe and not claims:  # it lends nothing now: a lend of another's has to find out
+            await self.storage.run(self.quotas.wake, tenant, self.clock.now(), 1)
+        return claims
 
     async def _claim(self, selection: Selection, limit: int = CLAIM_AT_ONCE) -> list[Claim]:
         now = self.clock.now()

@@ -257,12 +257,14 @@ class Daemon:
         while True:
             await self._clock.sleep(min(CLOCK_INTERVAL, self._progress.patience / LOOKS))
             if self._ticker.step() < 0:
-                longest = max(self._service.policy.intervals.values())
-                try:
-                    await self._service.pull_in(self._clock.now(), longest)
-                except StoreUnavailable as error:
-                    self._in_trouble(error)
+                self._runs.start(CLOCK, self._after_a_step_back)
             self._progress.advance(CLOCK)
+
+    async def _after_a_step_back(self) -> None:
+        """Once now, and once for what was under way: it is written by the time that was."""
+        await self._service.pull_in(self._clock.now())
+        await self._runs.wait_for(_run(tenant) for tenant in self._service.tenants)
+        await self._service.pull_in(self._clock.now())
 
     def _in_trouble(self, error: Trouble) -> None:
         """Stop acting, and say so once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from loguru import logger
@@ -44,9 +44,13 @@ class Runs:
 
     async def wait_for_others(self, than: str) -> None:
         """Until every run but this one has ended."""
-        others = [task for name, task in self._tasks.items() if name != than]
-        if others:
-            await asyncio.wait(others)
+        await self.wait_for([name for name in self._tasks if name != than])
+
+    async def wait_for(self, names: Iterable[str]) -> None:
+        """Until those of these that are under way now have ended."""
+        tasks = [self._tasks[name] for name in names if name in self._tasks]
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def end(self, within: float, then: float) -> int:
         """Wait for all, then cancel the rest and wait again; how many had to be cancelled.

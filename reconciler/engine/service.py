@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from reconciler.core.model import HostLmsCode, Policy
@@ -38,8 +38,8 @@ class Service(Protocol):
     async def check_storage(self) -> None:
         """Raises StoreUnavailable, and SchemaError when the schema is not ours."""
 
-    async def pull_in(self, now: datetime, longest: timedelta) -> None:
-        """No next look lies further ahead than `longest`; raises StoreUnavailable."""
+    async def pull_in(self, now: datetime) -> None:
+        """No next look lies further ahead than its interval; raises StoreUnavailable."""
 
     async def aclose(self) -> None:
         """Close the connections; may wait long for calls under way."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, or_, select, update
 
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
-from reconciler.core.status import TenantState
+from reconciler.core.status import IntentState, TenantState
 from reconciler.ports import CallsOfDay, Share, Slice
 from reconciler.store.database import Database
-from reconciler.store.tables import CALLS, LEGS, TENANTS, TRANSACTIONS
+from reconciler.store.loading import IDS_PER_STATEMENT
+from reconciler.store.tables import CALLS, INTENTS, LEGS, TENANTS, TRANSACTIONS
 
 FURTHEST = timedelta(seconds=30)
 """A row that is given away further ahead than this was written before a clock was set back."""
@@ -56,17 +57,39 @@ class SqlQuotas:
         with self._database.read() as connection:
             return [CallsOfDay(**row) for row in connection.execute(chosen).mappings()]
 
-    def wake(self, tenant: HostLmsCode, now: datetime) -> int:
-        """Make due what failed while the library rested; how many transactions that were."""
-        columns = TRANSACTIONS.c
+    def wake(self, tenant: HostLmsCode, now: datetime, most: int | None = None) -> int:
+        """Make due what failed, or was not begun, while the library rested: all of it, or the
+        `most` that would be due first. How many transactions that were.
+
+        What is claimed is left alone: whoever works at it wakes once more when that has ended.
+        """
+        columns, waits = TRANSACTIONS.c, _waits_at(tenant)
         there = select(LEGS.c.transaction_id).where(LEGS.c.host_lms == tenant)
-        woken = (
-            update(TRANSACTIONS)
-            .where(columns.failures > 0, columns.next_poll_at > now, columns.id.in_(there))
-            .values(next_poll_at=now)
+        held_up = or_(
+            and_(columns.failures > 0, columns.id.in_(there)),
+            columns.id.in_(select(INTENTS.c.transaction_id).where(waits)),
+        )
+        chosen = (
+            select(columns.id)
+            .where(columns.next_poll_at.is_not(None), columns.claimed_by.is_(None), held_up)
+            .order_by(columns.next_poll_at)
+            .limit(most)
         )
         with self._database.write() as connection:
-            return connection.execute(woken).rowcount
+            ids = list(connection.execute(chosen).scalars())
+            for start in range(0, len(ids), IDS_PER_STATEMENT):
+                some = ids[start : start + IDS_PER_STATEMENT]
+                connection.execute(
+                    update(TRANSACTIONS)
+                    .where(columns.id.in_(some), columns.next_poll_at > now)
+                    .values(next_poll_at=now)
+                )
+                connection.execute(
+                    update(INTENTS)
+                    .where(waits, INTENTS.c.transaction_id.in_(some))
+                    .values(next_attempt_at=now)
+                )
+        return len(ids)
 
     def _locked(self, connection: Connection, tenant: HostLmsCode) -> RowMapping:
         """The library's row, made if there is none, and ours until the end of the transaction."""
@@ -96,6 +119,15 @@ class SqlQuotas:
             values = {"tenant": ask.tenant, "day": ask.day}
             values |= {"calls": ask.calls, "throttled": ask.throttled}
             connection.execute(insert(CALLS), values)
+
+
+def _waits_at(tenant: HostLmsCode) -> ColumnElement[bool]:
+    """Effects of which nothing was sent yet; what may have happened keeps its own time."""
+    return and_(
+        INTENTS.c.host_lms == tenant,
+        INTENTS.c.state == str(IntentState.PLANNED),
+        INTENTS.c.next_attempt_at.is_not(None),
+    )
 
 
 def _next_slot(slots_until: datetime | None, now: datetime) -> datetime:

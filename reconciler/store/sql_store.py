@@ -7,8 +7,8 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -120,11 +120,18 @@ class SqlStore:
         with self._database.write() as connection:
             return connection.execute(freed).rowcount
 
-    def pull_in(self, latest: datetime) -> int:
-        """Bring next looks that lie after `latest` forward to it; how many there were."""
-        late = update(TRANSACTIONS).where(_T.next_poll_at > latest).values(next_poll_at=latest)
+    def pull_in(self, now: datetime, intervals: Mapping[DcbStatus, timedelta]) -> int:
+        """Bring next looks forward that lie more than their status' interval ahead; how many."""
+        pulled = 0
         with self._database.write() as connection:
-            return connection.execute(late).rowcount
+            for status, interval in intervals.items():
+                late = (
+                    update(TRANSACTIONS)
+                    .where(_T.status == str(status), _T.next_poll_at > now + interval)
+                    .values(next_poll_at=now + interval)
+                )
+                pulled += connection.execute(late).rowcount
+        return pulled
 
     # --- settlements ---------------------------------------------------------
 

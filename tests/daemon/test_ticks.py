@@ -76,7 +76,7 @@ async def test_a_wall_clock_stepped_by_years_and_back(ticking: Ticking, years: i
     for by in (step, -step):
         ticking.lab.clock._now += by
         longest = max(ticking.lab.app.policy.intervals.values())
-        await ticking.lab.app.pull_in(ticking.lab.clock.now(), longest)
+        await ticking.lab.app.pull_in(ticking.lab.clock.now())
         assert await ticking.tick() < 10
         assert await ticking.tick() == 0
         at = ticking.lab.stored(book).next_poll_at

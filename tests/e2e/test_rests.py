@@ -61,6 +61,12 @@ async def tick(stage: Lab, times: int, every: timedelta = MINUTE) -> None:
         stage.clock.advance(every)
 
 
+def soonest(stage: Lab, ids: list[str]) -> datetime:
+    """When the next of these is due."""
+    due = [stage.app.store.get(TransactionId(id)).next_poll_at for id in ids]
+    return min(at for at in due if at is not None)
+
+
 def calls_to(sandbox: Sandbox, code: str, since: datetime) -> int:
     return sum(call.institution == code and call.at >= since for call in sandbox.calls)
 
@@ -110,6 +116,53 @@ async def test_twelve_hours_without_one_library(tmp_path: Path, alarms: list[str
             assert now.last_poll_at is not None
             assert now.last_poll_at >= recovered - timedelta(seconds=20)
         assert alarms == ["library rests"]
+
+
+async def test_a_library_that_lends_nothing_is_found_to_be_back_by_the_lends_of_others(
+    tmp_path: Path, alarms: list[str]
+) -> None:
+    """Nothing is polled for it: only what others lend to it can see how it is."""
+    async with lab(tmp_path, socket=False, calls_per_second=1000) as stage:
+        ids = placed(stage, 3, lender="uni-c", borrower="uni-a")
+        for n in range(1, len(ids) + 1):
+            stage.third.scan_in(f"T{n:05d}", "MAIN")
+        await tick(stage, 60, 5 * MINUTE)
+        fault = stage.sandbox.faults.add("html_502", institution="uni-a", times=None)
+        await tick(stage, 12 * 12, 5 * MINUTE)
+        assert stage.app.libraries.gates.standing(UNI_A).state is TenantState.OUTAGE
+        while soonest(stage, ids) < stage.clock.now() + 10 * MINUTE:
+            await tick(stage, 1)
+        fault.times = 0
+        ended = stage.clock.now()
+        while not stage.app.libraries.gates.standing(UNI_A).is_open:
+            await tick(stage, 1, timedelta(seconds=10))
+            assert stage.clock.now() - ended < 2 * MINUTE
+        await tick(stage, 12, timedelta(seconds=10))
+        found = [stage.app.store.get(TransactionId(id)) for id in ids]
+        assert {each.failures for each in found} == {0}
+        assert alarms == ["library rests"]
+
+
+async def test_what_waits_for_a_library_that_rests_does_not_use_up_the_others(
+    tmp_path: Path,
+) -> None:
+    """An effect that cannot be begun costs a look now and then, and is begun once it may be."""
+    async with lab(tmp_path, socket=False, calls_per_second=1000) as stage:
+        placed(stage, 6, lender="uni-b", borrower="uni-c")
+        await tick(stage, 12, 5 * MINUTE)
+        book = stage.wanted()  # of uni-a, for a reader of uni-b
+        await stage.submit(book)
+        fault = stage.sandbox.faults.add("html_502", institution="uni-b", times=None)
+        await tick(stage, 60)
+        assert stage.app.libraries.gates.standing(UNI_B).state is TenantState.OUTAGE
+        assert stage.counts(book).get("borrower bibs", 0) == 0
+        since = stage.clock.now()
+        await tick(stage, 120)
+        asked = calls_to(stage.sandbox, "uni-a", since)
+        assert asked <= 2 * 120 / 15 + 4
+        fault.times = 0
+        await tick(stage, 12)
+        assert stage.counts(book)["borrower bibs"] == 1
 
 
 async def test_polling_stops_at_the_reserve_effects_go_on_and_midnight_ends_it(

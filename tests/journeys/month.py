@@ -31,14 +31,14 @@ from reconciler.engine.desk import Statement
 from reconciler.engine.settling import as_written
 from reconciler.engine.storage import Storage
 from reconciler.ports import Filter, Settlement, Store
-from reconciler.sandbox import Institution, sample_world
+from reconciler.sandbox import Institution, Sandbox, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
 from tests.journeys.book import Book, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.people import Life
-from tests.journeys.plans import ALMAS, EXTERNAL, OF_THE_READER, Plan, draw
+from tests.journeys.plans import EXTERNAL, OF_THE_READER, Plan, draw
 from tests.journeys.weather import Death, Line, Weather
 from tests.support.clock import FakeClock
 from tests.support.lab import acting_settings
@@ -97,9 +97,8 @@ class Month:
         self.seed, self.number = seed, number
         self.chance = Chance(seed, number, "month")
         self.clock = FakeClock(START)
-        self.sandbox = sample_world(self.clock)
-        self.sandbox.sleep = self.clock.sleep
-        self.almas: dict[str, Institution] = {code: self.sandbox[code] for code in ALMAS}
+        self.sandbox = self._world()
+        self.almas: dict[str, Institution] = {**self.sandbox.institutions}
         self.weather = Weather(Chance(seed, number, "weather"), read=0.0, write=0.0)
         self.sandbox.faults = self.weather  # type: ignore[assignment]
         self.deaths = 0
@@ -124,6 +123,12 @@ class Month:
 
     # --- what the month is like ------------------------------------------------
 
+    def _world(self) -> Sandbox:
+        return sample_world(self.clock, self.clock.sleep)
+
+    def _draw_plan(self, luck: Chance) -> Plan:
+        return draw(luck, REQUESTS_WITHIN)
+
     def _draw_settings(self) -> Settings:
         """Settings and Almas that differ from month to month, as libraries do."""
         chance = self.chance
@@ -138,6 +143,12 @@ class Month:
                 if status not in TERMINAL and status is not DcbStatus.RESOLVED
             }
         }
+        self._draw_dialects()
+        self.fault_rates = chance.one_of(((0.0, 0.0), (0.01, 0.02), (0.03, 0.06)))
+        return Settings.model_validate(given)
+
+    def _draw_dialects(self) -> None:
+        chance = self.chance
         lag = chance.one_of((0.0, 0.0, 20.0, 45.0))
         for alma in self.almas.values():
             alma.read_lag = lag
@@ -151,18 +162,16 @@ class Month:
                 fulfilled_request=chance.one_of(("history", "not_found")),
                 past_end=chance.one_of(("no_key", "empty_list", "60217")),
             )
-        self.fault_rates = chance.one_of(((0.0, 0.0), (0.01, 0.02), (0.03, 0.06)))
-        return Settings.model_validate(given)
 
     def luck(self, book: Book) -> Chance:
         return self._luck[book.n]
 
     def _book(self, n: int) -> Book:
         luck = self._luck[n] = Chance(self.seed, self.number, n)
-        plan = draw(luck, REQUESTS_WITHIN)
+        plan = self._draw_plan(luck)
         shared = plan.mischief not in OF_THE_READER
         k = int(luck.between(0, READERS)) if shared else READERS + n
-        card = f"R0{[*ALMAS, EXTERNAL].index(plan.home) + 1}{k:03d}"
+        card = f"R0{[*self.almas, EXTERNAL].index(plan.home) + 1}{k:03d}"
         made = Book(n, plan, f"j{self.number}-{n}", f"T{n:05d}", card, f"reader-{plan.home}-{k}")
         if plan.home in self.almas:
             home = self.almas[plan.home]
@@ -180,7 +189,7 @@ class Month:
         """A new process on the same database."""
         self.death = Death()
         line = Line(self.sandbox, self.weather, self.death, self.clock)
-        app = App(self._settings, self.clock, KEYS, dict.fromkeys(ALMAS, line))
+        app = App(self._settings, self.clock, KEYS, dict.fromkeys(self.almas, line))
         app.__dict__["storage"] = InlineStorage(self.death)
         return app
 
@@ -286,9 +295,13 @@ class Month:
 
     async def _next(self) -> None:
         at, _, what = heapq.heappop(self._events)
+        await self._reach(at)
+        await what()
+
+    async def _reach(self, at: datetime) -> None:
+        """Let the time come."""
         if at > self.now():
             self.clock.advance(at - self.now())
-        await what()
 
     def is_at_rest(self, book: Book) -> bool:
         """Whether nobody has a reason to touch the book, as far as staff can see."""
@@ -371,7 +384,7 @@ class Month:
         for _ in range(ROUNDS):
             await self._finish_lives()
             for n in range(LOOKS_UNTIL_QUIET):
-                self.clock.advance(timedelta(hours=13))
+                await self._reach(self.now() + timedelta(hours=13))
                 await self.look(everything=n % 2 == 0)
                 await self._see_to_what_waits()
             unfinished = [book for book in self.books if self._is_unfinished(book)]

@@ -75,6 +75,28 @@ class Weather:
         return cut
 
 
+class TenantWeather(Weather):
+    """One institution's; `everywhere` befalls every call."""
+
+    everywhere: Fault | None = None
+
+    def take(self, institution: str, method: str, address: str) -> Fault | None:
+        if self.everywhere is None:
+            return super().take(institution, method, address)
+        self.met[self.everywhere.name] += 1
+        return self.everywhere
+
+
+class Weathers:
+    """As the sandbox's list of faults: to each institution its own weather."""
+
+    def __init__(self, weathers: dict[str, TenantWeather]) -> None:
+        self._weathers = weathers
+
+    def take(self, institution: str, method: str, address: str) -> Fault | None:
+        return self._weathers[institution].take(institution, method, address)
+
+
 class Death:
     """When the process dies: at its n-th call from now, before it is sent or after it is done."""
 

@@ -60,6 +60,17 @@ def test_at_the_tenants_midnight_at_the_latest_polling_resumes() -> None:
         assert renewed.state is TenantState.OPEN
 
 
+def test_no_call_left_is_a_used_up_day_and_stays_one_while_it_is_probed() -> None:
+    """Else each probe would be told as two changes: short, for its header, and used up."""
+    spent = core.told_remaining(TenantStanding(), TERMS, NOW, 0)
+    assert spent.state is TenantState.SPENT
+    probe_at = NOW + timedelta(minutes=20)
+    again = core.told_remaining(core.probing(spent, TERMS, probe_at), TERMS, probe_at, 0)
+    assert again.state is TenantState.SPENT
+    assert again.since == spent.since
+    assert core.told_remaining(again, TERMS, probe_at, 10_000).state is TenantState.SHORT
+
+
 def test_an_answer_says_nothing_of_the_reserve_but_more_calls_do() -> None:
     short = core.told_remaining(TenantStanding(), TERMS, NOW, 5)
     assert core.answered(short, TERMS, NOW).state is TenantState.SHORT

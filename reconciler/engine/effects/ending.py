@@ -21,8 +21,9 @@ from reconciler.errors import AlmaFailure, FailureKind
 SOON = timedelta(seconds=30)
 FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=12)
-AFTER_A_REST = timedelta(minutes=2)
-"""A library that rests is not asked; what waits for it is taken up soon after it is back."""
+AFTER_A_REST = timedelta(minutes=15)
+"""A library that rests is not asked. What waits for it is woken when it is back (`Quotas.wake`);
+until then each try would be a look at the other libraries as well."""
 _AGAIN_AFTER = {
     FailureKind.UNREACHABLE: SOON,
     FailureKind.THROTTLED: SOON,
