@@ -25,7 +25,7 @@ from reconciler.core.model import (
     UserSight,
 )
 from reconciler.core.status import RequestState
-from reconciler.errors import AlmaFailure
+from reconciler.errors import AlmaFailure, FailureKind
 
 PAGE = 100
 """Alma's largest page; its default of 10 truncates silently (alma-api.md §1.3)."""
@@ -63,7 +63,7 @@ class Reader:
         try:
             return wire.request(await self._gateway.read(call))
         except AlmaFailure as failure:
-            if failure.code != GENERAL_ERROR:
+            if failure.kind is not FailureKind.REFUSED or failure.code != GENERAL_ERROR:
                 raise
             over = RequestSight(RequestState.CLOSED, f"{failure.code}, not among the active holds")
         active = await self.user_holds(user_id)

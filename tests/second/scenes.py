@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from reconciler.core.model import Transaction
-from reconciler.core.orders import Command
 from reconciler.core.status import DcbStatus
 from tests.second.institution import Hold, Loan
 from tests.second.stage import Lend, Stage
@@ -436,11 +435,7 @@ async def virtual_patron_merged(at: Stage) -> Lend:
     here.merge_user(gone, into)
     (ours,) = at.holds("uni-b", lend)
     at["uni-b"].end(ours, "cancelled")
-    await at.rest(lend)
-    assert at.stored(lend).parked is not None, at.story(lend)
-    await at.by_hand(Command.CLOSE, lend)
-    await at.rest(lend)
-    assert at.stored(lend).status is S.FINALISED, at.story(lend)
+    await stands(at, lend, S.FINALISED)
     return lend
 
 

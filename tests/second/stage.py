@@ -12,7 +12,6 @@ from typing import Any
 
 from reconciler.app import App
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.orders import Command, Order
 from reconciler.core.status import OPEN_INTENTS
 from reconciler.engine.cycle import CycleOptions
 from reconciler.settings import Settings
@@ -90,12 +89,6 @@ class Stage:
             await self.app.cycle(CycleOptions())
             now = self.stored(lend)
         return now
-
-    async def by_hand(self, command: Command, lend: Lend) -> None:
-        """`reconciler retry` and `reconciler close`."""
-        order = Order(command, "test", "seen to", self.clock.now())
-        report = await self.app.hands.carry_out(order, [TransactionId(lend.id)])
-        assert len(report.done) == 1, report
 
     async def pass_days(self, lend: Lend, days: float) -> Transaction:
         """Days on which nobody comes; every night Alma forgets."""

@@ -26,7 +26,7 @@ from reconciler.engine.effects.work import (
     needs_a_person,
     not_configured,
 )
-from reconciler.errors import AlmaFailure
+from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports import ItemKey, NewItem
 
 ITEM_DELETE_ERROR = "401849"
@@ -209,7 +209,8 @@ class EnsureItemRemoved(PlainVerb):
 
     async def _has_no_witness(self, work: Work, failure: AlmaFailure) -> bool:
         """A general error for the item proves nothing; that nothing has its barcode, too, does."""
-        if failure.code != GENERAL_ERROR or work.barcode is None:
+        told = failure.kind is FailureKind.REFUSED and failure.code == GENERAL_ERROR
+        if not told or work.barcode is None:
             return False
         return await item_with_barcode(work) is None
 
