@@ -28,7 +28,7 @@ from reconciler.core.model import (
     RuleVerdict,
     Transaction,
 )
-from reconciler.core.status import BOOK_AWAY, DcbStatus, Role
+from reconciler.core.status import BOOK_AWAY, TERMINAL, DcbStatus, Role
 from reconciler.core.transitions import Transition, rows_from
 from reconciler.core.view import View
 from reconciler.core.walk import Findings, Step, stands_at, walk
@@ -139,7 +139,9 @@ def _still_acknowledged(
 def _attended(
     after: Transaction, attentions: tuple[Attention, ...], now: datetime
 ) -> tuple[Transaction, Parked | None]:
-    """Park on the first certain attention that nobody has dealt with."""
+    """Park on the first certain attention that nobody has dealt with; at the end on none."""
+    if after.status in TERMINAL:
+        return replace(after, parked=None, acknowledged=()), None
     certain = (
         attention
         for attention in attentions

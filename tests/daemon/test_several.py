@@ -126,7 +126,7 @@ def test_once_beside_a_daemon_leaves_its_libraries_to_it(
     kind: str, request: pytest.FixtureRequest, tell: Callable[[str], None]
 ) -> None:
     world: World = request.getfixturevalue(kind)
-    quick(world, tick="30s")
+    quick(world, tick="120s")
     with daemon(world) as running:
         running.wait_for("libraries are looked after here")
         wait_until(lambda: len(holders(world)) == 4, "leases")

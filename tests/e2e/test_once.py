@@ -406,7 +406,7 @@ def test_no_key_and_no_name_is_kept_or_said(world: World) -> None:
     world.sandbox.faults.add(
         "error",
         institution="uni-b",
-        path="/requests/",
+        path="/requests",
         code="401652",
         message="User Canarylast with barcode CANARY12345 is odd",
         times=None,

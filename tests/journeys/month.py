@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from reconciler.app import App
 from reconciler.core.model import Transaction, TransactionId
 from reconciler.core.orders import Command, Order
 from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
+from reconciler.engine import cycle
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.engine.settling import as_written
@@ -317,8 +319,9 @@ class Month:
 
     async def play(self) -> None:
         """Thirty days, then an end: faults stop and staff finish what they have to do."""
-        made = composition.new_id
+        made, long_look = composition.new_id, cycle.LONG_LOOK
         composition.new_id = self._new_id
+        cycle.LONG_LOOK = inf  # real seconds: a slow machine must not play another month
         try:
             self.app = self._process()
             self.app.prepare_schema()
@@ -332,7 +335,7 @@ class Month:
                 await self._next()
             await self._close()
         finally:
-            composition.new_id = made
+            composition.new_id, cycle.LONG_LOOK = made, long_look
             await self.app.__aexit__()
             self._rows.close()
 
