@@ -126,10 +126,12 @@ def test_once_beside_a_daemon_leaves_its_libraries_to_it(
     kind: str, request: pytest.FixtureRequest, tell: Callable[[str], None]
 ) -> None:
     world: World = request.getfixturevalue(kind)
+    world.settings["logging"] = {"level": "DEBUG"}
     quick(world, tick="120s")
     with daemon(world) as running:
         running.wait_for("libraries are looked after here")
         wait_until(lambda: len(holders(world)) == 4, "leases")
+        running.wait_for("cycle finished", times=4)
         lend = world.placed()
         world.track(lend)
         ran = world.run_process("--once", "-o", "json", check=4)

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core.mapping import Subject
 from reconciler.core.model import DeskCode, LibraryCode, RequestSight, Thing
+from reconciler.core.ours import our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
 from reconciler.core.status import ThingKind
@@ -60,7 +61,21 @@ class EnsureHold(PlainVerb):
             return needs_a_person(
                 ParkReason.HOLD_NOT_OURS, "the user has a hold on this item that is not ours"
             )
+        if work.intent.ambiguities and await self._was_filled(work):
+            return Moot("the hold was made and has been filled: the reader has or had the book")
         return Missing(place)
+
+    async def _was_filled(self, work: Work) -> bool:
+        """Whether a hold that may have been made is gone because the book was lent by it. Made
+        again it would catch the book for a reader who has had it."""
+        key = work.item_key()
+        for completed in (False, True):
+            loans = await work.alma.item_loans(
+                key.mms_id, key.holding_id, key.item_pid, completed=completed
+            )
+            if our_loan(work.transaction, work.leg, loans) is not None:
+                return True
+        return False
 
     async def act(self, work: Work, found: Any) -> Made | None:
         leg, (library, desk) = work.leg, found
