@@ -10,7 +10,7 @@ from reconciler.core.model import DeskCode, LibraryCode, RequestSight, Thing
 from reconciler.core.ours import our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
-from reconciler.core.status import ThingKind
+from reconciler.core.status import Role, ThingKind
 from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST
 from reconciler.engine.effects.work import (
     Made,
@@ -67,7 +67,10 @@ class EnsureHold(PlainVerb):
 
     async def _was_filled(self, work: Work) -> bool:
         """Whether a hold that may have been made is gone because the book was lent by it. Made
-        again it would catch the book for a reader who has had it."""
+        again it would catch the book for a reader who has had it; a hold on a virtual item
+        catches nothing, and its id is what the journey goes on by."""
+        if work.intent.role is not Role.SUPPLIER:
+            return False
         key = work.item_key()
         for completed in (False, True):
             loans = await work.alma.item_loans(
