@@ -110,7 +110,7 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "not removed. Look at it in Alma and remove it by hand if it is a virtual one."
     ),
     ParkReason.AMBIGUOUS_TWICE: (
-        "It was sent twice without a clear answer and cannot be found in Alma. Look for it by "
+        "It was sent without a clear answer and cannot be found in Alma. Look for it by "
         "hand (the mark in the note or comment is the transaction's id)."
     ),
     ParkReason.EFFECT_REFUSED: (

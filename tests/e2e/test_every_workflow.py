@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.core.status import DcbStatus
+from reconciler.core.status import DcbStatus, EffectKind
 from reconciler.sandbox import Institution
 from tests.support.lab import Book, Lab
 
@@ -121,3 +121,27 @@ def _level(path: str) -> int:
     """Holds, then items, holdings, bibs."""
     order = ("/requests/", "/items/", "/holdings/", "/bibs/")
     return next(n for n, part in enumerate(order) if part in path)
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["still lent", "brought back"])
+async def test_a_hold_whose_answer_was_lost_is_not_made_again_once_the_book_was_lent_by_it(
+    lab: Lab, is_back: bool
+) -> None:
+    """Made anew it would catch the book for a reader who has had it, and lend it to him twice."""
+    book = lab.wanted(pickup="uni-a")
+    await lab.submit(book)
+    lab.sandbox.faults.add("truncated", institution="uni-a", method="POST", path="/requests")
+    await lab.look(book)
+    (hold,) = [each for each in lab.stored(book).intents if each.may_have_happened]
+    assert hold.kind is EffectKind.SUPPLIER_HOLD
+    _shelve_at("uni-a")(lab, book)
+    _lend_at("uni-a")(lab, book)
+    if is_back:
+        _return_at("uni-a")(lab, book)
+    await lab.rest(book)
+    holds = lab.sandbox.calls.matching("POST", "/requests", "uni-a")
+    assert len(holds) == 1, lab.history(book)
+    parked = lab.stored(book).parked
+    assert parked is not None, lab.history(book)
+    assert parked.reason == "ambiguous_twice"
+    assert "was lent to this user since" in parked.detail

@@ -1,6 +1,6 @@
 """Thousands of journeys through seeded months: every book's transaction ends where the book is.
 
-pytest tests/journeys -m long         # twenty thousand
+pytest tests/journeys -m long         # nearly twenty thousand
 pytest tests/journeys --seed 7        # another draw; JOURNEYS_SEED=7 does the same
 pytest tests/journeys -k "[3]" -n0    # one month alone, to look into it
 """

@@ -62,7 +62,8 @@ class EnsureHold(PlainVerb):
                 ParkReason.HOLD_NOT_OURS, "the user has a hold on this item that is not ours"
             )
         if work.intent.ambiguities and await self._was_filled(work):
-            return Moot("the hold was made and has been filled: the reader has or had the book")
+            told = "the hold may have been made, and the book was lent to this user since"
+            return needs_a_person(ParkReason.AMBIGUOUS_TWICE, told)
         return Missing(place)
 
     async def _was_filled(self, work: Work) -> bool:
