@@ -19,6 +19,7 @@ from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.hands import Hands
+from reconciler.engine.hints import Sweeper
 from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
 from reconciler.engine.quota import StoredQuota
@@ -45,6 +46,7 @@ from reconciler.settings import WebhookSink as WebhookSettings
 from reconciler.store import migrate
 from reconciler.store.census import census
 from reconciler.store.database import Database
+from reconciler.store.hints import SqlHints
 from reconciler.store.leases import SqlLeases
 from reconciler.store.outbox import SqlOutbox
 from reconciler.store.pauses import SqlPauses
@@ -336,6 +338,19 @@ class App:
             on_end=self._reconciled,
             gates=self.libraries.gates,
             quotas=self.quotas,
+            sweeper=self.sweeper,
+        )
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            readers=self.libraries.reader,
+            hints=SqlHints(self.database),
+            storage=self.storage,
+            clock=self.clock,
+            policy=self.policy,
+            gates=self.libraries.gates,
+            queues=self.tenants,
         )
 
     async def cycle(self, options: CycleOptions) -> CycleReport:

@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from reconciler.core.figures import EndedPause, Parking, Standing, Tracked
+from reconciler.core.hints import Glanced, Trust, Watch
 from reconciler.core.model import (
     Barcode,
+    BibGlance,
     BibSight,
     DeskCode,
     HistoryEntry,
@@ -81,6 +83,9 @@ class AlmaReader(Protocol):
     async def bib(self, mms_id: MmsId) -> BibSight: ...
 
     async def bibs_with_number(self, system_number: str) -> tuple[BibSight, ...]: ...
+
+    async def glances(self, mms_ids: Sequence[MmsId]) -> tuple[BibGlance, ...]:
+        """What one call tells of up to 100 bibs; one that is missing there says nothing."""
 
     async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]: ...
 
@@ -736,6 +741,40 @@ class Quotas(Protocol):
     def wake(self, tenant: HostLmsCode, now: datetime, most: int | None = None) -> int:
         """Make due what failed, or was not begun, while the library rested: all of it, or the
         `most` that would be due first. How many transactions that were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep of a library found at an instant; `trusts` are those that changed."""
+
+    tenant: HostLmsCode
+    at: datetime
+    glanced: tuple[Glanced, ...]
+    trusts: Mapping[DcbStatus, Trust]
+
+
+class Hints(Protocol):
+    """What was glanced of bibs, and how far that can be trusted. Synchronous, like the store."""
+
+    def begin(self, tenant: HostLmsCode, now: datetime, next_at: datetime) -> datetime | None:
+        """Take the library's sweep that is due, and set its next; None where it was taken, else
+        when one is due."""
+
+    def leave_alone(self, tenant: HostLmsCode, until: datetime) -> None:
+        """No sweep of this library before then."""
+
+    def trusts(self, tenant: HostLmsCode) -> dict[DcbStatus, Trust]:
+        """How hints have proved there, by the status that they end."""
+
+    def watches(
+        self, tenant: HostLmsCode, queues: Sequence[HostLmsCode], now: datetime
+    ) -> list[Watch]:
+        """The parts that wait at this library, of lends in these queues that are due soonest, and
+        those that waited when they were glanced at; as quick as these are few."""
+
+    def record(self, swept: Swept) -> int:
+        """Write what a sweep found; how many lends it made due. One that is claimed or has moved
+        on meanwhile is left for the next sweep."""
 
 
 class SharedQuota(Protocol):

@@ -162,6 +162,10 @@ class Gateway:
         """
         return (await self.read_answer(call)).document()
 
+    async def read_once(self, call: Call) -> Node:
+        """As `read`, for what may as well be left: it is not repeated."""
+        return (await self._attempt(call)).document()
+
     async def read_answer(self, call: Call) -> Answer:
         """As `read`, for answers that need not be documents (redirects)."""
         return await self._retrying(self._attempt, call)

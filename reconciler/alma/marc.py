@@ -46,21 +46,36 @@ def clean(text: str) -> str:
 
 
 def system_numbers(record: str) -> tuple[str, ...]:
-    """Every 035 $a of a MARCXML record as Alma hands it out; () when it cannot be read.
-
-    Its prolog says UTF-16, which it is not (fixtures 42).
-    """
-    try:
-        root = ElementTree.fromstring(_PROLOG.sub("", record))
-    except (ParseError, ValueError):
-        return ()
+    """Every 035 $a of a MARCXML record as Alma hands it out; () when it cannot be read."""
     return tuple(
         (subfield.text or "").strip()
-        for field in root.iter()
-        if field.tag.rpartition("}")[2] == "datafield" and field.get("tag") == "035"
+        for field in _fields(record, "035")
         for subfield in field
         if subfield.get("code") == "a" and subfield.text
     )
+
+
+def availability(record: str) -> tuple[tuple[str, ...], ...]:
+    """$8, $e, $f and $g of every AVA (alma-api.md §8), sorted: their order says nothing. ""
+    where a subfield is missing; () when there is no AVA or the record cannot be read."""
+    found = []
+    for field in _fields(record, "AVA"):
+        words = {subfield.get("code"): (subfield.text or "").strip() for subfield in field}
+        found.append(tuple(words.get(code, "") for code in "8efg"))
+    return tuple(sorted(found))
+
+
+def _fields(record: str, tag: str) -> list[Element]:
+    """The data fields with this tag. The prolog says UTF-16, which it is not (fixtures 42)."""
+    try:
+        root = ElementTree.fromstring(_PROLOG.sub("", record))
+    except (ParseError, ValueError):
+        return []
+    return [
+        field
+        for field in root.iter()
+        if field.tag.rpartition("}")[2] == "datafield" and field.get("tag") == tag
+    ]
 
 
 def _record(kind: str) -> tuple[Element, Element]:

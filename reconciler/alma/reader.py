@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.alma import wire
@@ -11,6 +12,7 @@ from reconciler.alma.gateway import ROOT, Call, Gateway, get
 from reconciler.core.mapping import GENERAL_ERROR
 from reconciler.core.model import (
     Barcode,
+    BibGlance,
     BibSight,
     HoldingId,
     HoldingSight,
@@ -115,6 +117,12 @@ class Reader:
         """The bibs with this number in 035 (alma-api.md §6); () when there are none."""
         tree = await self._gateway.read(get("bibs", other_system_id=system_number))
         return tuple(wire.bib(row) for row in children(tree, "bib"))
+
+    async def glances(self, mms_ids: Sequence[MmsId]) -> tuple[BibGlance, ...]:
+        """alma-api.md §8: up to 100 bibs in one call, tried once. AVA needs a full view."""
+        query = {"mms_id": ",".join(mms_ids), "view": "full", "expand": "p_avail,requests"}
+        tree = await self._gateway.read_once(get("bibs", **query))
+        return tuple(wire.glance(row) for row in children(tree, "bib"))
 
     async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]:
         """alma-api.md §6."""

@@ -9,12 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from reconciler.alma.document import Node, child, children, day_before, field, flag, instant, text
+from reconciler.alma.document import (
+    Node,
+    child,
+    children,
+    day_before,
+    field,
+    flag,
+    instant,
+    number,
+    text,
+)
 from reconciler.alma.failures import unreadable
-from reconciler.alma.marc import system_numbers
+from reconciler.alma.marc import availability, system_numbers
 from reconciler.core.mapping import ACTIVE_WORD, item_state, loan_state, request_state
 from reconciler.core.model import (
     Barcode,
+    BibGlance,
     BibSight,
     HoldingId,
     HoldingSight,
@@ -156,13 +167,12 @@ def user(tree: Node) -> UserSight:
 
 def bib(tree: Node) -> BibSight:
     """A bib (alma-api.md §6). Raises AlmaFailure when it has no mms_id."""
-    mms_id = text(tree, "mms_id")
-    if mms_id is None:
-        raise unreadable("a bib without mms_id")
-    records = field(tree, "anies")
-    record = records[0] if isinstance(records, list) and records else ""
-    numbers = system_numbers(record) if isinstance(record, str) else ()
-    return BibSight(MmsId(mms_id), numbers)
+    return BibSight(_mms_id(tree), system_numbers(_marcxml(tree)))
+
+
+def glance(tree: Node) -> BibGlance:
+    """A bib of a list with `expand=p_avail,requests` (alma-api.md §8); raises as `bib`."""
+    return BibGlance(_mms_id(tree), availability(_marcxml(tree)), number(tree, "requests"))
 
 
 def holding(tree: Node) -> HoldingSight:
@@ -175,6 +185,19 @@ def holding(tree: Node) -> HoldingSight:
         _id(LibraryCode, text(tree, "library")),
         _id(LocationCode, text(tree, "location")),
     )
+
+
+def _mms_id(tree: Node) -> MmsId:
+    mms_id = text(tree, "mms_id")
+    if mms_id is None:
+        raise unreadable("a bib without mms_id")
+    return MmsId(mms_id)
+
+
+def _marcxml(tree: Node) -> str:
+    records = field(tree, "anies")
+    record = records[0] if isinstance(records, list) and records else ""
+    return record if isinstance(record, str) else ""
 
 
 def _is_active(node: Node, name: str) -> bool:

@@ -158,6 +158,19 @@ class BibSight:
 
 
 @dataclass(frozen=True, slots=True)
+class BibGlance:
+    """What a list of bibs shows of one: a hint where to look, never evidence.
+
+    `availability` has Alma's own words for each holding (AVA $8, $e, $f, $g); `requests` is None
+    where they are not counted.
+    """
+
+    mms_id: MmsId
+    availability: tuple[tuple[str, ...], ...] = ()
+    requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HoldingSight:
     holding_id: HoldingId
     library: LibraryCode | None = None

@@ -14,6 +14,7 @@ from loguru import logger
 from reconciler.core.model import HostLmsCode, TransactionId
 from reconciler.core.standing import TenantStanding
 from reconciler.core.status import TenantState
+from reconciler.engine.hints import Sweeper
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
 from reconciler.engine.storage import Storage
 from reconciler.ports import Claim, Clock, Gates, Lease, Owner, Quotas, Selection, Store
@@ -93,6 +94,7 @@ class Cycle:
     """Told what became of each transaction that was worked at, and how many seconds that took."""
     gates: Gates
     quotas: Quotas
+    sweeper: Sweeper
 
     async def run(self, options: CycleOptions, cycle_id: str) -> CycleReport:
         """Reconcile the selection; a library's trouble is in the report.
@@ -132,6 +134,8 @@ class Cycle:
             self.gates.probe_now(tenant)
             named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant), set())
             await self._work_off(named, report, everything=True)
+        elif self._goes_on(tenant, options):
+            await self.sweeper.sweep(tenant)
         looks: Counter[TransactionId] = Counter()
         again = True
         while again:  # what was done for a transaction may have made it due again

@@ -66,6 +66,9 @@ class Dialect:
     override_deletes_loaned: bool = True
     # bibs, section 6
     create_bib_reply: Literal["negotiated", "xml"] = "negotiated"
+    # lists of bibs, section 8
+    bib_list: Literal["expanded", "plain", "refused"] = "expanded"
+    bib_counts: Literal["current", "stale"] = "current"
 
     def update(self, **words: Any) -> None:
         """Set several switches; ValueError names what is unknown and nothing is changed."""

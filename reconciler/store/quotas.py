@@ -16,6 +16,7 @@ from reconciler.core.standing import TenantStanding
 from reconciler.core.status import IntentState, TenantState
 from reconciler.ports import CallsOfDay, Share, Slice
 from reconciler.store.database import Database
+from reconciler.store.libraries import locked_row
 from reconciler.store.loading import IDS_PER_STATEMENT
 from reconciler.store.tables import CALLS, INTENTS, LEGS, TENANTS, TRANSACTIONS
 
@@ -30,7 +31,7 @@ class SqlQuotas:
     def share(self, ask: Share) -> Slice:
         """Take a slice, add to the day's count, say what was found; all in one transaction."""
         with self._database.write() as connection:
-            row = self._locked(connection, ask.tenant)
+            row = locked_row(connection, ask.tenant)
             standing = ask.standing or _standing(row)
             starts_at = _next_slot(row["slots_until"], ask.now)
             values = _values(standing) if ask.standing is not None else {}
@@ -90,23 +91,6 @@ class SqlQuotas:
                     .values(next_attempt_at=now)
                 )
         return len(ids)
-
-    def _locked(self, connection: Connection, tenant: HostLmsCode) -> RowMapping:
-        """The library's row, made if there is none, and ours until the end of the transaction."""
-        chosen = select(TENANTS).where(TENANTS.c.code == tenant).with_for_update()
-        found = connection.execute(chosen).mappings().first()
-        if found is None:
-            connection.execute(self._unless_there(tenant))
-            found = connection.execute(chosen).mappings().one()
-        return found
-
-    def _unless_there(self, tenant: HostLmsCode) -> Any:
-        values = {"code": tenant, "state": str(TenantState.OPEN), "reason": "", "strikes": 0}
-        if self._database.is_sqlite:
-            from sqlalchemy.dialects.sqlite import insert as upsert
-        else:
-            from sqlalchemy.dialects.postgresql import insert as upsert  # type: ignore[assignment]
-        return upsert(TENANTS).values(values).on_conflict_do_nothing()
 
     def _count(self, connection: Connection, ask: Share) -> None:
         c = CALLS.c

@@ -291,6 +291,37 @@ class TenantRow(SQLModel, table=True):
     strikes: int = 0
     remaining: int | None = None
     remaining_at: datetime | None = None
+    sweep_at: datetime | None = None
+    """When its bibs are glanced at next."""
+
+
+class MarkRow(SQLModel, table=True):
+    """What the last glance at a bib showed, for one lend: a hint where to look."""
+
+    __tablename__ = "marks"
+    __table_args__ = (Index("marks_of_library", "host_lms"),)
+
+    transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
+    role: str = Field(primary_key=True)
+    host_lms: str
+    status: str
+    fingerprint: str
+    since: datetime
+    glanced_at: datetime
+    looked_at: datetime | None = None
+    hinted_at: datetime | None = None
+    vain: int = 0
+
+
+class HintTrustRow(SQLModel, table=True):
+    """How hints have proved at a library, by the status that a step ends."""
+
+    __tablename__ = "hint_trust"
+
+    host_lms: str = Field(primary_key=True)
+    status: str = Field(primary_key=True)
+    record: str = ""
+    off_until: datetime | None = None
 
 
 class CallsRow(SQLModel, table=True):
@@ -321,5 +352,7 @@ SUPPLIERS_TRIED = _table(SupplierTriedRow)
 PAUSES = _table(PauseRow)
 OUTBOX = _table(OutboxRow)
 TENANTS = _table(TenantRow)
+MARKS = _table(MarkRow)
+HINT_TRUST = _table(HintTrustRow)
 CALLS = _table(CallsRow)
 """The models' tables, for Core statements."""

@@ -253,7 +253,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE state = 'pending';
 
 -- How each library stands with us. `slots_until`: calls up to then are given away, in slices of
--- a second, so that all processes together keep to its calls per second.
+-- a second, so that all processes together keep to its calls per second. `sweep_at`: when its bibs
+-- are glanced at next.
 CREATE TABLE tenants (
     code VARCHAR NOT NULL PRIMARY KEY,
     slots_until DATETIME,
@@ -264,9 +265,37 @@ CREATE TABLE tenants (
     strikes INTEGER NOT NULL DEFAULT 0,
     remaining INTEGER,
     remaining_at DATETIME,
+    sweep_at DATETIME,
     CONSTRAINT tenant_state_is_known CHECK (
         state IN ('open', 'throttled', 'short of quota', 'quota used up', 'outage', 'frozen')
     )
+);
+
+-- What the last glance at a bib showed, for each lend that waits for what a bib may show: a hint
+-- where to look, never evidence.
+CREATE TABLE marks (
+    transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
+    role VARCHAR NOT NULL,
+    host_lms VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    fingerprint VARCHAR NOT NULL,
+    since DATETIME NOT NULL,
+    glanced_at DATETIME NOT NULL,
+    looked_at DATETIME,
+    hinted_at DATETIME,
+    vain INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (transaction_id, role),
+    CONSTRAINT mark_role_is_known CHECK (role IN ('supplier', 'borrower', 'pickup'))
+);
+CREATE INDEX marks_of_library ON marks (host_lms);
+
+-- How such hints have proved at a library, by the status that a step ends: the last verdicts.
+CREATE TABLE hint_trust (
+    host_lms VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    record VARCHAR NOT NULL DEFAULT '',
+    off_until DATETIME,
+    PRIMARY KEY (host_lms, status)
 );
 
 -- How often a library was called on one of its days: one row for each, kept.

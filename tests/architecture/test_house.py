@@ -16,6 +16,7 @@ from reconciler.core.closing import ENDINGS
 from reconciler.core.diagram import mermaid
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
+from reconciler.core.hints import GLANCE_EVERY, SHOWS
 from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
 from reconciler.core.lookahead import FIRST_READS, SELDOM, TELLTALE, THOROUGH_EVERY
 from reconciler.core.orders import Command
@@ -68,6 +69,8 @@ TRACKED = subprocess.run(
         (DEFAULT_INTERVALS, LIVE),
         (PACE, LIVE),
         (WATCHED, LIVE),
+        (SHOWS, LIVE),
+        (GLANCE_EVERY, LIVE),
         (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
         (OUR_HOLDS_ARE_CERTAIN, ParkReason),

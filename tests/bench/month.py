@@ -24,7 +24,7 @@ from reconciler.engine.cycle import CycleOptions
 from tests.bench.served import memory
 from tests.support.lab import START, Book, Lab, lab
 
-LENDS, WITHOUT_HOURS, FULL = 24, 6, 1000
+LENDS, WITHOUT_HOURS, FULL = 24, 60, 1000
 SEED = 20261125
 AIM = 150
 OPEN = {"Mon-Fri": "09:00-19:00", "Sat": "10:00-14:00"}
@@ -74,7 +74,10 @@ async def _play(lends: int, name: str, hours: dict[str, str] | None) -> list[str
         settings = {"open_hours": hours, "settle": "60s", "calls_per_second": 24}
         async with lab(Path(folder), socket=False, **settings) as stage:
             stories = await Month(stage, chance, lends).play()
-            calls = Counter(call.method for call in stage.sandbox.calls)
+            calls = Counter(
+                "sweep" if call.path == "/almaws/v1/bibs" and call.method == "GET" else call.method
+                for call in stage.sandbox.calls
+            )
             refused = sum(call.status == 429 for call in stage.sandbox.calls)
     return _told(name, stories, calls, refused)
 
@@ -208,10 +211,15 @@ class Month:
             ).scalar()
         return datetime.fromisoformat(str(at)).replace(tzinfo=UTC) if at else None
 
+    def _next_sweep(self) -> datetime | None:
+        with self.stage.app.database.read() as connection:
+            at = connection.exec_driver_sql("SELECT min(sweep_at) FROM tenants").scalar()
+        return datetime.fromisoformat(str(at)).replace(tzinfo=UTC) if at else None
+
     def _leap(self, waiting: list[Story]) -> None:
         """To the next thing that happens: an act, a request, or a look that is due."""
         now = self.stage.clock.now()
-        ahead = [each for each in (self._next(),) if each]
+        ahead = [each for each in (self._next(), self._next_sweep()) if each]
         ahead += [waiting[0].begins_at] if waiting else []
         ahead += [self.agenda[0][0]] if self.agenda else []
         if ahead:
@@ -222,11 +230,12 @@ def _told(name: str, stories: list[Story], calls: Counter[str], refused: int) ->
     per_lend = calls.total() / len(stories)
     looks = [_peer_looks(story) for story in stories]
     peer = statistics.mean(looks) * PEER_ROLES * PEER_CALLS_A_ROLE + PEER_OTHER_CALLS
+    writes = calls.total() - calls["GET"] - calls["sweep"]
     lines = [
         f"month, {name}: Alma calls for a lend: {per_lend:.0f} (aim {AIM}), by the peer's plan "
         f"{peer:.0f}; {len(stories)} lends, seed {SEED}, {refused} answers 429",
-        f"  writes {(calls.total() - calls['GET']) / len(stories):.1f}, reads "
-        f"{calls['GET'] / len(stories):.1f} for a lend; staff keep {OPEN}, UTC",
+        f"  writes {writes / len(stories):.1f}, reads {calls['GET'] / len(stories):.1f}, sweeps "
+        f"{calls['sweep'] / len(stories):.1f} for a lend; staff keep {OPEN}, UTC",
         "  mean lag by step      ours      the peer's plan",
     ]
     for step in STEPS:

@@ -18,13 +18,17 @@ def find(call: Call) -> Answer:
     if system_id := call.text("other_system_id"):
         bibs = call.view.bibs_by_system_number(system_id)
     else:
+        if call.tenant.dialect.bib_list == "refused":
+            raise refusal("401652")
         ids = [one for one in call.text("mms_id").split(",") if one]
         if not ids or len(ids) > 100:
             raise refusal("402203", "list")
         found = (call.view.bib(one) for one in dict.fromkeys(ids))
         bibs = [bib for bib in found if bib is not None]
     brief = call.choice("view", ("full", "brief")) == "brief"
-    rows = [bib_tree(call.renderer, bib, call.expand, brief=brief) for bib in bibs]
+    is_plain = call.tenant.dialect.bib_list == "plain"
+    expand: frozenset[str] = frozenset() if is_plain else call.expand
+    rows = [bib_tree(call.renderer, bib, expand, brief=brief) for bib in bibs]
     return Answer(200, "bibs", {"bib": rows, "total_record_count": len(rows)})
 
 

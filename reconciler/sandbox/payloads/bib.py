@@ -11,7 +11,10 @@ from reconciler.sandbox.records import Bib, Holding
 def bib_tree(
     renderer: Renderer, bib: Bib, expand: frozenset[str] = frozenset(), *, brief: bool = False
 ) -> Tree:
-    """`expand` takes p_avail (AVA in the record, so never in a brief view) and requests."""
+    """`expand` takes p_avail (AVA in the record, so never in a brief view) and requests.
+
+    Stale counts are those of a day when everything was at home.
+    """
     record = bib.record
     if "p_avail" in expand:
         extra = "".join(field.xml() for field in _availability(renderer, bib))
@@ -40,7 +43,8 @@ def bib_tree(
         **known_facts(bib),
     }
     if "requests" in expand:
-        count = len(renderer.view.requests_of_bib(bib.mms_id))
+        is_stale = renderer.tenant.dialect.bib_counts == "stale"
+        count = 0 if is_stale else len(renderer.view.requests_of_bib(bib.mms_id))
         link = renderer.link("bibs", bib.mms_id, "requests") if count else None
         tree["requests"] = {"value": count, "link": link}
     if brief:
@@ -91,7 +95,8 @@ def _availability(renderer: Renderer, bib: Bib) -> list[DataField]:
     fields = []
     for holding in renderer.view.holdings_of(bib.mms_id):
         items = renderer.view.items_of_holding(holding.holding_id)
-        away = sum(1 for item in items if not item.on_shelf)
+        is_stale = tenant.dialect.bib_counts == "stale"
+        away = 0 if is_stale else sum(1 for item in items if not item.on_shelf)
         state = "check_holdings" if not items else "available"
         if items and away == len(items):
             state = "unavailable"
