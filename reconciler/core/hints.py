@@ -172,7 +172,11 @@ def fingerprint(glance: BibGlance) -> str | None:
 
 
 def glanced(watch: Watch, seen: str, now: datetime) -> Glanced:
-    """What a fingerprint says of one lend: judge the step that was found, hint, or neither."""
+    """What a fingerprint says of one lend: judge the step that was found, hint, or neither.
+
+    A change on the other side makes it due since its last look: such a look is a thorough one
+    (lookahead.py), which reads that side too.
+    """
     mark = watch.mark
     if mark is None or watch.has_moved:
         new = Mark(watch.status, seen, now, now, watch.last_poll_at)
@@ -185,7 +189,8 @@ def glanced(watch: Watch, seen: str, now: datetime) -> Glanced:
     mark = replace(mark, fingerprint=seen, since=now)
     if mark.vain >= MOST_VAIN:
         return Glanced(watch, mark)
-    return Glanced(watch, replace(mark, hinted_at=now), next_poll_at=now, is_hint=True)
+    due_at = now if watch.is_main else watch.last_poll_at or now
+    return Glanced(watch, replace(mark, hinted_at=now), next_poll_at=due_at, is_hint=True)
 
 
 def _verdict(watch: Watch, seen: str, now: datetime) -> bool | None:
