@@ -126,10 +126,10 @@ class Sweeper:
             for each in found
         )
         due = await self.storage.run(self.hints.record, Swept(tenant, now, kept, changed))
-        logger.bind(tenant=tenant, count=len(kept), due=due).debug("bibs were glanced at")
+        logger.bind(tenant=tenant, count=due).debug("lends made due by a list of bibs")
         for status, trust in changed.items():
             if trust.is_off(now):
-                told = logger.bind(tenant=tenant, status=str(status))
+                told = logger.bind(tenant=tenant, detail=str(status))
                 told.info("lists of bibs do not show this step: not asked for a day")
 
 
