@@ -75,7 +75,7 @@ async def _play(lends: int, name: str, hours: dict[str, str] | None) -> list[str
         async with lab(Path(folder), socket=False, **settings) as stage:
             stories = await Month(stage, chance, lends).play()
             calls = Counter(
-                "sweep" if call.path == "/almaws/v1/bibs" and call.method == "GET" else call.method
+                "sweep" if call.method == "GET" and "p_avail" in str(call.query) else call.method
                 for call in stage.sandbox.calls
             )
             refused = sum(call.status == 429 for call in stage.sandbox.calls)
