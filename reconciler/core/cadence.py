@@ -46,7 +46,7 @@ _STEADY: Pace = ((0 * DAY, 1.0),)
 _WORK: Pace = ((0 * DAY, 1.0), (1 * DAY, 4.0))
 _LATE: Pace = ((10 * DAY, 2.0), (28 * DAY, 6.0))
 _PULL: Pace = ((0 * DAY, 2.0), (6 * HOUR, 1.5), (12 * HOUR, 0.95), *_LATE)
-_WAY: Pace = ((0 * DAY, 8.0), (20 * HOUR, 1.4), (36 * HOUR, 0.95))
+_WAY: Pace = ((0 * DAY, 8.0), (20 * HOUR, 1.4), (36 * HOUR, 0.85))
 _WAY_HOME: Pace = ((0 * DAY, 8.0), (20 * HOUR, 1.8), (36 * HOUR, 1.3), (60 * HOUR, 0.95))
 _SHELF: Pace = ((0 * DAY, 2.5), (12 * HOUR, 1.5), (24 * HOUR, 1.0), *_LATE)
 _JOURNEY_LATE: Pace = ((7 * DAY, 2.0), (21 * DAY, 6.0))
@@ -74,8 +74,8 @@ its way home is collected first; staff fetch a book hours after it was asked for
 comes a day after the book. (`tests/bench month` measures it.)"""
 
 AROUND_DUE: Pace = (
-    (-3650 * DAY, 2.0),
-    (-5 * DAY, 0.75),
+    (-3650 * DAY, 1.6),
+    (-5 * DAY, 0.6),
     (4 * DAY, 1.0),
     (14 * DAY, 2.0),
     (60 * DAY, 4.0),
