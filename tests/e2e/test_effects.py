@@ -11,7 +11,7 @@ import pytest
 from reconciler.core.model import HostLmsCode, Intent, UserSight
 from reconciler.core.placing import Patron, virtual_patron_id
 from reconciler.core.status import DcbStatus, EffectKind, IntentState
-from tests.support.lab import Book, Lab
+from tests.support.lab import SETTLE, Book, Lab
 
 S = DcbStatus
 
@@ -484,3 +484,22 @@ async def test_a_cancellation_gives_its_reason_and_tells_nobody(lab: Lab) -> Non
     (call,) = writes(lab, "DELETE", "/requests/")
     assert "reason=CannotBeFulfilled" in call.query
     assert "notify_user=false" in call.query
+
+
+# --- reads that lag longer than we settle for --------------------------------
+
+
+@pytest.mark.parametrize("where", ["uni-a", "uni-b"])
+async def test_a_hold_that_alma_has_but_does_not_list_yet_is_waited_for(
+    lab: Lab, where: str
+) -> None:
+    book = lab.wanted()
+    await lab.submit(book)
+    lab.sandbox[where].read_lag = 1.5 * SETTLE.total_seconds()
+    lab.sandbox.faults.add(
+        "reset", when="after", institution=where, method="POST", path="/requests"
+    )
+    assert (await lab.rest(book)).status is S.REQUEST_PLACED_AT_BORROWING_AGENCY
+    tried = [call for call in writes(lab, "POST", "/requests") if call.institution == where]
+    assert [call.status for call in tried[1:]] == [400]
+    assert lab.stored(book).parked is None

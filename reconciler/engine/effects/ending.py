@@ -127,14 +127,20 @@ def _with_failure(intent: Intent, failure: AlmaFailure) -> Intent:
     )
 
 
-def ambiguous(intent: Intent, told: str, now: datetime, settle: timedelta) -> Ending:
-    """It may have happened. Alma is asked after `settle`, when its reads have caught up."""
+def ambiguous(
+    intent: Intent, told: str, now: datetime, settle: timedelta, code: str | None = None
+) -> Ending:
+    """It may have happened. Alma is asked after `settle`, when its reads have caught up.
+
+    `code` is the refusal that said so.
+    """
     waiting = replace(
         intent,
         state=IntentState.AMBIGUOUS,
         ambiguities=intent.ambiguities + 1,
         next_attempt_at=now + settle,
         last_error=told,
+        last_code=code or intent.last_code,
     )
     return Ending(waiting, f"may have been done, to be looked at after {settle}: {told}")
 

@@ -242,16 +242,20 @@ class EffectRunner:
         return self._ended(intent, sight, now)
 
     async def _refused(self, work: Work, failure: AlmaFailure) -> Ending:
-        """Alma said no. "Already there" is looked at: ours is adopted, another's is a conflict."""
+        """Alma said no. "Already there" is looked at: ours is adopted, another's is a conflict.
+
+        Not shown yet it may be ours still; said twice, it is another's.
+        """
         intent, verb = work.intent, VERBS[work.intent.kind]
-        settle = self.policy.hosts[intent.host_lms].settle
+        settle, code = self.policy.hosts[intent.host_lms].settle, failure.code
         try:
-            if failure.code in ALREADY_THERE:
+            if code in ALREADY_THERE:
                 sight = await verb.look(work)
                 if not isinstance(sight, Missing):
                     return self._ended(intent, sight, self.clock.now(), failure)
-                if not intent.ambiguities:
-                    return ending.ambiguous(intent, str(failure), self.clock.now(), settle)
+                if intent.last_code != code:
+                    now = self.clock.now()
+                    return ending.ambiguous(intent, str(failure), now, settle, code)
             sight = await verb.refused(work, failure)
         except AlmaFailure as unread:
             return ending.ambiguous(intent, str(unread), self.clock.now(), settle)
