@@ -39,6 +39,7 @@ async def examined(app: App, source: str, mounts: Path = MOUNTS) -> Checkup:
             app.configs[code],
             acts=app.policy.hosts[code].acts,
             daily_reserve=host.daily_reserve,
+            hours=host.hours,
             alma=None if f"host_lms.{code}.api_key" in unusable else app.libraries.surveyor(code),
             database=database,
         )

@@ -229,6 +229,7 @@ CASES: list[tuple[Topic, Callable[[Ward], None], CheckState, str]] = [
     (Topic.CLOCK, _skewed(minutes=2), MISSING, "120 s ahead of ours"),
     (Topic.CLOCK, _skewed(minutes=-5), MISSING, "behind ours"),
     (Topic.QUOTA, _little_left, MISSING, "calls left today, 20,000 kept in reserve"),
+    (Topic.HOURS, _set(), NOT_SET, "looks go on day and night"),
     (Topic.SHARING_LIBRARY, _set(sharing_library=None), NOT_SET, "no library"),
     (Topic.SHARING_LIBRARY, _set(sharing_library="RES_OUX"), MISSING, "no such library"),
     (Topic.SHARING_LIBRARY, _resource_sharing, MISSING, "resource sharing library"),

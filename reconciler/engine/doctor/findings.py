@@ -29,6 +29,7 @@ class Topic(StrEnum):
     OWNER = "institution"
     CLOCK = "clock"
     QUOTA = "daily_reserve"
+    HOURS = "open_hours"
     SHARING_LIBRARY = "sharing_library"
     SHARING_DESK = "sharing_circ_desk"
     VIRTUAL_LIBRARY = "virtual_library"
@@ -69,6 +70,10 @@ ADVICE: dict[Topic, str] = {
     Topic.QUOTA: (
         "polling rests below daily_reserve until midnight: see which other programs use the "
         "institution's calls, or lower daily_reserve"
+    ),
+    Topic.HOURS: (
+        "set the hours in which books are handled at the desks, in this library's timezone: what "
+        "happens is noticed as soon, for half as many calls"
     ),
     Topic.SHARING_LIBRARY: (
         "name an ordinary library of this Alma at which nobody scans books: lent books are sent "

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from reconciler.core.hours import Hours
 from reconciler.core.model import HostLmsCode
 from reconciler.core.placing import LibraryConfig
 from reconciler.core.status import CheckState, EffectKind
@@ -67,6 +68,7 @@ class Institution:
     config: LibraryConfig
     acts: bool
     daily_reserve: int
+    hours: Hours | None
     alma: AlmaSurveyor | None
     database: DatabaseSight
 
@@ -89,6 +91,7 @@ class Institution:
         yield await self._owner(self.alma)
         yield self._clock(self.alma)
         yield self._quota(self.alma)
+        yield self._hours()
         pickups = (self.database.pickups or {}).get(self.code, frozenset())
         async for check in Setup(self.config, self.acts, self.alma, pickups).checks():
             yield check
@@ -165,6 +168,11 @@ class Institution:
             return unknown(Topic.QUOTA, why)
         told = f"{left:,} calls left today, {reserve:,} kept in reserve"
         return missing(Topic.QUOTA, told) if left < reserve else present(Topic.QUOTA, told)
+
+    def _hours(self) -> Finding:
+        if self.hours is None:
+            return not_set(Topic.HOURS, "optional; looks go on day and night", needed=False)
+        return present(Topic.HOURS, "looks keep to the desks' hours")
 
 
 def _lost(probes: Mapping[KeyArea, AlmaFailure | None]) -> AlmaFailure | None:
