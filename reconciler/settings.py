@@ -204,6 +204,7 @@ class AlmaSettings(_Section):
     calls_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 24
     daily_reserve: Annotated[int, Field(ge=0)] = 20_000
     settle: Duration = timedelta(seconds=60)
+    loans_kept: Duration = timedelta(days=7)
     sharing_library: Code | None = None
     sharing_circ_desk: Code | None = None
     circ_desk: Code = "DEFAULT_CIRC_DESK"
@@ -343,6 +344,7 @@ class Settings(_Section):
                 is_external=isinstance(host, ExternalSettings),
                 acts=isinstance(host, AlmaSettings) and host.mode == "act",
                 settle=host.settle if isinstance(host, AlmaSettings) else timedelta(0),
+                loans_kept=host.loans_kept if isinstance(host, AlmaSettings) else timedelta(0),
                 hours=host.hours if isinstance(host, AlmaSettings) else None,
             )
             for code, host in self.host_lms.items()

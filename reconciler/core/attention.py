@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from reconciler.core.evidence import end_is_untold
 from reconciler.core.mapping import (
     CLAIMED_LOAN_PROCESSES,
     LOST_LOAN_PROCESSES,
@@ -22,6 +23,7 @@ from reconciler.core.model import Evidence, Observation, ReadKind
 from reconciler.core.ours import MISMATCH
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
+    BEFORE_LOAN,
     BOOK_AWAY,
     ENDED,
     TERMINAL,
@@ -48,6 +50,8 @@ class Attention:
     shown yet)."""
     where: tuple[Role, Resource] | None = None
     """What has to be seen again before it can be said to be over; None where no look shows it."""
+    stays: bool = False
+    """Told again after `retry` while it is so: the lend could not go on by anything else."""
 
     @property
     def key(self) -> str:
@@ -85,8 +89,12 @@ def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
     unplaceable = _unplaceable(view, status)
     if unplaceable is not None:
         return (unplaceable,)
-    moved = _moved_to_another_copy(view)
-    first = () if moved is None else (moved,)
+    of_all = (
+        _moved_to_another_copy(view),
+        _end_untold(view, status),
+        _taken_from_the_shelf(view),
+    )
+    first = tuple(found for found in of_all if found is not None)
     sides = [side for role in Role if (side := view.side(role)) is not None]
     checks = (*CHECKS, *CHECKS_WHILE_AWAY) if status in BOOK_AWAY else CHECKS
     all_found = [found for check in checks for side in sides for found in check(side)]
@@ -129,6 +137,24 @@ def _moved_to_another_copy(view: View) -> Attention | None:
     told = "at the supplier: the request is bound to another copy than the one confirmed"
     where = (side.role, Resource.REQUEST)
     return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST), where=where)
+
+
+def _end_untold(view: View, status: DcbStatus) -> Attention | None:
+    """That the reader's hold is over, and whether he has had the book can no more be seen."""
+    side = view.pickup_side
+    if side is None or side.is_external or status not in BEFORE_LOAN:
+        return None
+    is_over = side.request_state is RequestState.CLOSED and side.shows_no_loan
+    if not is_over or not side.end_is_forgotten:
+        return None
+    return Attention(
+        ParkReason.END_UNTOLD,
+        end_is_untold(side),
+        side.evidence(Resource.REQUEST),
+        look_again_in=None if side.request_end_confirmed else side.settle,
+        where=(side.role, Resource.REQUEST),
+        stays=True,
+    )
 
 
 def _lost(side: Side) -> Iterator[Attention]:
@@ -194,6 +220,25 @@ def _loan_not_ours(side: Side) -> Iterator[Attention]:
         yield _about(
             ParkReason.LOAN_NOT_OURS, side, Resource.ITEM, "the item is on loan to somebody else"
         )
+
+
+def _taken_from_the_shelf(view: View) -> Attention | None:
+    """That the lender's book, which stood on the hold shelf for our reader, is lent to another.
+
+    Perhaps to our reader, under another account with his card: nothing would ever be returned
+    for this lend. A local reader's loan of a book that we only queue for is nobody's mistake.
+    """
+    side = view.pickup_side
+    if side is None or side.role is not Role.SUPPLIER or not side.seen.loaned_to_other:
+        return None
+    if side.leg.request.state != RequestState.ON_HOLD_SHELF:
+        return None
+    return _about(
+        ParkReason.LOAN_NOT_OURS,
+        side,
+        Resource.ITEM,
+        "the item stood on the hold shelf for our reader and is on loan to somebody else",
+    )
 
 
 def _unknown_word(side: Side) -> Iterator[Attention]:

@@ -1,9 +1,10 @@
 """`close`: a person says that a lend is over; it moves to the ending that is true to what we know.
 
 Before the book left it is cancelled. While the book is away nobody saw it come home, so how it
-went stays UNKNOWN; clean-up and row 11 follow as after any ending, and what was refused before is
-tried once more. Of what already ended, that which cannot be cleared is handed over: it is no
-business of ours any more, and staff are told what is left; the rest goes on being cleared.
+went stays UNKNOWN, as it does where the reader may have had the book unseen; clean-up and row 11
+follow as after any ending, and what was refused before is tried once more. Of what already ended,
+that which cannot be cleared is handed over: it is no business of ours any more, and staff are told
+what is left; the rest goes on being cleared.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from reconciler.core.effects import (
     wanted,
 )
 from reconciler.core.handover import counted, left_to_staff, stuck_intents
-from reconciler.core.model import Hop, Intent, Policy, Thing, Transaction
+from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Transaction
 from reconciler.core.orders import Order, Step, Unfit, over, paused
 from reconciler.core.retrying import TRIED_AGAIN, from_its_beginning
 from reconciler.core.status import (
+    BEFORE_LOAN,
     BOOK_AWAY,
     ENDED,
     TERMINAL,
@@ -33,11 +35,13 @@ from reconciler.core.status import (
     ItemState,
     LoanState,
     Outcome,
+    RequestState,
     Role,
     ThingKind,
     ThingState,
 )
 from reconciler.core.transitions import VIA_PICKUP_LIBRARY
+from reconciler.core.view import View
 
 S = DcbStatus
 CLOSED_BY_HAND = "ClosedByHand"
@@ -96,7 +100,7 @@ def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
         return Unfit(paused(transaction))
     if transaction.status in ENDED:
         return _hand_over(transaction, order, policy)
-    ending = ENDINGS[transaction.status]
+    ending = _ending(transaction, order, policy)
     after = _moved(transaction, ending, order)
     late = overtaken(after)
     again = [each for each in after.intents if each.state in TRIED_AGAIN and each not in late]
@@ -114,6 +118,15 @@ def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
         (*_withdrawn(late), *(from_its_beginning(each, policy) for each in again)),
         warnings=tuple(_warnings(transaction)),
     )
+
+
+def _ending(transaction: Transaction, order: Order, policy: Policy) -> Ending:
+    """A hold that may have been filled while nobody looked ends as one of a book that was away."""
+    side = View.of(transaction, Observation({}), order.at, policy).pickup_side
+    if transaction.status not in BEFORE_LOAN or side is None or side.is_external:
+        return ENDINGS[transaction.status]
+    is_over = side.leg.request.state == RequestState.CLOSED
+    return _AWAY if is_over and side.end_is_forgotten else ENDINGS[transaction.status]
 
 
 def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:

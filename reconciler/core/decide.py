@@ -150,7 +150,8 @@ def _attended(
     attention = next(certain, None)
     if attention is None or after.parked:
         return after, None
-    parked = Parked(attention.reason, attention.detail, now, attention.key)
+    key = None if attention.stays else attention.key
+    parked = Parked(attention.reason, attention.detail, now, key)
     return replace(after, parked=parked), parked
 
 

@@ -59,7 +59,7 @@ def never_lent(transaction: Transaction) -> bool:
 
 
 def loan_may_be_open(role: Role) -> Condition:
-    """That the leg's loan was last seen active, or stands in our ledger."""
+    """That the leg's loan was last seen active, stands in our ledger, or may have been made."""
 
     def condition(transaction: Transaction) -> bool:
         leg = transaction.leg(role)
@@ -69,7 +69,11 @@ def loan_may_be_open(role: Role) -> Condition:
             thing.kind is ThingKind.LOAN and thing.role is role and thing.is_ours_to_clear
             for thing in transaction.things
         )
-        return ours or leg.loan.state == LoanState.ACTIVE
+        sent = any(
+            intent.kind is EffectKind.BORROWER_LOAN and intent.role is role and intent.attempts
+            for intent in transaction.intents
+        )
+        return ours or sent or leg.loan.state == LoanState.ACTIVE
 
     return condition
 

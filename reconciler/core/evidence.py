@@ -434,7 +434,10 @@ def _unfilled_and_unlisted(side: Side) -> Finding:
     listed = side.seen.item_requests.value or ()
     if any(each.request_id == side.leg.request_id for each in listed):
         return Finding(
-            Verdict.WAITS, f"Alma still lists the {side.role}'s closed request on the item", seen
+            Verdict.WAITS,
+            f"Alma still lists the {side.role}'s closed request on the item",
+            seen,
+            look_again_in=None if side.request_end_confirmed else side.settle,
         )
     if not (side.request_end_confirmed and side.item_state_confirmed):
         return Finding(
@@ -450,7 +453,8 @@ def _unfilled_and_unlisted(side: Side) -> Finding:
 def supplier_refused(view: View) -> Finding:
     """Row 12: the lender's request ended unfilled, and the book stands where it stood."""
     found = _ended_unfilled(view.supplier, frozenset({ItemState.IN_PLACE}))
-    return _and_not_away(view, found) if found.holds else found
+    found = _and_not_away(view, found) if found.holds else found
+    return _and_never_lent(view, found) if found.holds else found
 
 
 def _and_not_away(view: View, found: Finding) -> Finding:
@@ -466,6 +470,35 @@ def _and_not_away(view: View, found: Finding) -> Finding:
     return found
 
 
+def _and_never_lent(view: View, found: Finding) -> Finding:
+    """Unless the reader may have had the book and brought it back while nobody looked.
+
+    His loan alone would tell, and a library keeps it only for a time.
+    """
+    side = view.pickup_side
+    if side is None or side.is_external or side.leg.request_id is None or side.request_is_live:
+        return found
+    seen = (*found.evidence, *side.evidence(REQUEST, LOAN))
+    if side.request_is_live is None:
+        return _cannot_say(side, ReadKind.REQUEST, seen)
+    for kind in (ReadKind.LOAN, ReadKind.COMPLETED_LOAN):
+        if side.seen.of(kind).value is None:
+            return _cannot_say(side, kind, seen)
+    if side.loan_state is not LoanState.ABSENT:
+        return _no(f"the {side.role}'s request is closed because it was filled", seen)
+    if side.end_is_forgotten:
+        return Finding(Verdict.WAITS, end_is_untold(side), seen)
+    return found
+
+
+def end_is_untold(side: Side) -> str:
+    """In words, that a closed request may have been filled, or not."""
+    return (
+        f"the {side.role}'s request ended while nobody looked for longer than a returned loan is "
+        f"kept there ({side.loans_kept.days} days): the reader may have had the book, or not"
+    )
+
+
 def reader_cancelled(view: View) -> Finding:
     """Row 13: the reader's request ended unfilled while the book was still at the lender."""
     sides = [side for role in (Role.PICKUP, Role.BORROWER) if (side := view.side(role))]
@@ -474,7 +507,8 @@ def reader_cancelled(view: View) -> Finding:
     found = [_ended_unfilled(side, AT_REST) for side in sides]
     held = next((each for each in found if each.holds), None)
     if held is not None:
-        return _and_still_at_lender(view, held)
+        found_at_lender = _and_still_at_lender(view, held)
+        return _and_never_lent(view, found_at_lender) if found_at_lender.holds else found_at_lender
     return next((each for each in found if each.verdict is Verdict.WAITS), found[0])
 
 
@@ -501,7 +535,8 @@ def not_collected(view: View) -> Finding:
     side = view.pickup_side
     if side is None:
         return _NO_PICKUP_SIDE
-    return _ended_unfilled(side, UNCOLLECTED)
+    found = _ended_unfilled(side, UNCOLLECTED)
+    return _and_never_lent(view, found) if found.holds else found
 
 
 def uncollected_home(view: View) -> Finding:

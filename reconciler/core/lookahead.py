@@ -13,8 +13,15 @@ from datetime import timedelta
 
 from reconciler.core.measures import measures_at
 from reconciler.core.model import Leg, Read, ReadKind, Remembered
-from reconciler.core.status import DcbStatus, ItemState, Resource, Role, pickup_side
-from reconciler.core.view import LIVE_REQUEST, Side, View
+from reconciler.core.status import (
+    BEFORE_LOAN,
+    DcbStatus,
+    ItemState,
+    Resource,
+    Role,
+    pickup_side,
+)
+from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST, Side, View
 from reconciler.core.walk import Findings, stands_at, walk
 
 _SUPPLIER = "supplier"
@@ -135,15 +142,42 @@ def further_reads(view: View) -> tuple[Read, ...]:
 
 
 def _is_thorough(view: View) -> bool:
-    """The first look, one after a failure, one that was asked for soon, and now and then one."""
+    """The first look, one after a failure, one that was asked for soon, and now and then one.
+
+    Also each while a hold is over and nothing has come of it yet: that it is still over is no
+    sign that nothing is new. And before it was last seen to stand so long ago that its end could
+    not be told any more.
+    """
     transaction = view.transaction
     last, due = transaction.last_poll_at, transaction.next_poll_at
     if last is None or due is None or transaction.failures:
+        return True
+    if _end_is_unexplained(view) or _hold_was_seen_long_ago(view):
         return True
     if due - last < ASKED_BACK * view.policy.intervals.get(transaction.status, timedelta(0)):
         return True
     every = THOROUGH_EVERY[transaction.status]
     return transaction.unchanged_looks % every == every - 1
+
+
+def _end_is_unexplained(view: View) -> bool:
+    """Whether a hold that this status waits on was last seen to be over."""
+    holds = _reads(view, FIRST_READS[view.transaction.status])
+    legs = (view.transaction.leg(read.role) for read in holds if read.kind is ReadKind.REQUEST)
+    return any(
+        leg.request.state in ENDED_REQUEST and not view.policy.is_external(leg)
+        for leg in legs
+        if leg is not None
+    )
+
+
+def _hold_was_seen_long_ago(view: View) -> bool:
+    """Whether half of the time is over in which an end of the reader's hold could be told."""
+    side = view.pickup_side
+    if side is None or view.transaction.status not in BEFORE_LOAN:
+        return False
+    unfilled_at = side.leg.request.unfilled_at
+    return unfilled_at is not None and view.now - unfilled_at > side.loans_kept / 2
 
 
 def _is_brief_and_quiet(view: View) -> bool:

@@ -275,7 +275,8 @@ class Read:
 class Remembered:
     """The last readable word for one resource, and since when it has been the same.
 
-    `failure` is why the newest read failed; the word before it stays.
+    `failure` is why the newest read failed; the word before it stays. `unfilled_at`, of a request:
+    until when it is known that nobody has had the book by it and brought it back.
     """
 
     state: str | None = None
@@ -284,6 +285,7 @@ class Remembered:
     since: datetime | None = None
     failure: str | None = None
     failed_at: datetime | None = None
+    unfilled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -609,6 +611,8 @@ class HostPolicy:
     acts: bool
     """False in `observe` mode: effects are recorded and shown, never carried out."""
     settle: timedelta
+    loans_kept: timedelta
+    """How long a loan that is over can still be read with its reader (alma-api.md §1.6)."""
     hours: Hours | None = None
     """When its desks are open; None where that is not known."""
 
@@ -630,3 +634,6 @@ class Policy:
 
     def settle(self, leg: Leg) -> timedelta:
         return self.hosts[leg.host_lms].settle
+
+    def loans_kept(self, leg: Leg) -> timedelta:
+        return self.hosts[leg.host_lms].loans_kept

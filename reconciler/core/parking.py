@@ -23,6 +23,7 @@ class ParkReason(StrEnum):
     NOT_CONFIGURED = "not_configured"
     PATRON_MISMATCH = "patron_mismatch"
     HOLD_NOT_OURS = "hold_not_ours"
+    END_UNTOLD = "end_untold"
     ON_LOAN_TO_OTHER = "on_loan_to_other"
     SHELVED_BY_SCAN = "shelved_by_scan"
     LOAN_NOT_CLOSED = "loan_not_closed"
@@ -92,6 +93,13 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "The user already has a hold on this item that we did not place, and Alma allows only "
         "one. Cancel that hold, or fill it and close the transaction by hand."
     ),
+    ParkReason.END_UNTOLD: (
+        "The hold ended while nobody looked, so long ago that Alma may have forgotten the loan it "
+        "was filled by. Ask the desk, or look at the item's history in Alma: that it was lent may "
+        "stand there, to whom does not. When the book is on its shelf, close the transaction; its "
+        "outcome is then unknown. If the library keeps returned loans for longer than the settings "
+        "say, correct loans_kept."
+    ),
     ParkReason.ON_LOAN_TO_OTHER: (
         "The item is on loan to somebody else, so it cannot be loaned for this lend. Check that "
         "loan at the desk that made it."
@@ -137,6 +145,7 @@ OUR_HOLDS_ARE_CERTAIN: dict[ParkReason, bool] = {
     ParkReason.NOT_CONFIGURED: True,
     ParkReason.PATRON_MISMATCH: False,
     ParkReason.HOLD_NOT_OURS: False,
+    ParkReason.END_UNTOLD: True,
     ParkReason.ON_LOAN_TO_OTHER: True,
     ParkReason.SHELVED_BY_SCAN: True,
     ParkReason.LOAN_NOT_CLOSED: True,

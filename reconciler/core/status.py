@@ -241,6 +241,13 @@ BEFORE_DISPATCH = frozenset(
     }
 )
 
+BEFORE_LOAN = BEFORE_DISPATCH | {
+    DcbStatus.PICKUP_TRANSIT,
+    DcbStatus.RECEIVED_AT_PICKUP,
+    DcbStatus.READY_FOR_PICKUP,
+}
+"""The reader has not had the book yet, as far as we know."""
+
 ENDED = frozenset(
     {
         DcbStatus.COMPLETED,

@@ -7,7 +7,7 @@ looked at), which is None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from reconciler.core.model import (
     ReadKind,
     RequestSight,
     Seen,
+    Thing,
     Transaction,
 )
 from reconciler.core.status import (
@@ -47,8 +48,12 @@ class Side:
     is_external: bool
     settle: timedelta
     now: datetime
-    placed_on_item: bool = False
+    loans_kept: timedelta
+    """How long a loan that is over can still be read with its reader."""
+    placed_on_item: bool
     """Whether our ledger says that we placed this leg's hold, on one copy."""
+    placed_at: datetime
+    """Before this no loan can have come of this leg's hold."""
 
     @property
     def role(self) -> Role:
@@ -133,6 +138,20 @@ class Side:
             and self.now - before.since >= self.settle
         )
 
+    @property
+    def shows_no_loan(self) -> bool:
+        """Whether both lists were read, of loans that run and of those that are over, and no loan
+        of ours stands there."""
+        loans = (self.seen.loan.value, self.seen.completed_loan.value)
+        return all(loan is not None and loan.state is LoanState.ABSENT for loan in loans)
+
+    @property
+    def end_is_forgotten(self) -> bool:
+        """Whether our hold may have been filled, and the loan it came to been returned, so long
+        ago that Alma tells nobody any more: that it shows no loan of ours proves nothing then."""
+        unfilled_at = max(self.placed_at, self.leg.request.unfilled_at or self.placed_at)
+        return self.now - unfilled_at > self.loans_kept
+
     def evidence(self, *resources: Resource) -> tuple[Evidence, ...]:
         """The words this look showed for these resources, for history and explanation."""
         found = []
@@ -163,6 +182,20 @@ class Side:
         return f"{thing} was not looked at"
 
 
+def _holds_of(transaction: Transaction, leg: Leg) -> Iterator[Thing]:
+    """The ledger's rows of the hold that this leg goes by."""
+    for thing in transaction.things:
+        is_hold = thing.kind is ThingKind.HOLD and thing.role is leg.role
+        if is_hold and thing.request_id == leg.request_id:
+            yield thing
+
+
+def _placed_at(transaction: Transaction, leg: Leg) -> datetime:
+    """When the hold was placed, as nearly as is known; what was tracked stood when it was told."""
+    placed = (leg.request_placed_at, *(hold.created_at for hold in _holds_of(transaction, leg)))
+    return max((transaction.created_at, *(at for at in placed if at is not None)))
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """The whole picture that one decision is made from; it does not change while deciding."""
@@ -184,11 +217,9 @@ class View:
                 policy.is_external(leg),
                 policy.settle(leg),
                 now,
-                any(
-                    thing.kind is ThingKind.HOLD and thing.request_id == leg.request_id
-                    for thing in transaction.things
-                    if thing.role is leg.role and not thing.trusted
-                ),
+                policy.loans_kept(leg),
+                any(not hold.trusted for hold in _holds_of(transaction, leg)),
+                _placed_at(transaction, leg),
             )
             for leg in transaction.legs
         }

@@ -263,6 +263,7 @@ def _remembered(values: Mapping[str, str]) -> Remembered:
         since=_instant(values.get("since")),
         failure=values.get("failure"),
         failed_at=_instant(values.get("failed_at")),
+        unfilled_at=_instant(values.get("unfilled_at")),
     )
 
 

@@ -109,6 +109,7 @@ def test_a_transaction_comes_back_as_it_was(store: SqlStore) -> None:
         supplier=leg(
             Role.SUPPLIER,
             item=Remembered("LOANED", "0/LOAN", NOW, NOW, "no answer in time", NOW),
+            request=Remembered("CLOSED", "HISTORY", NOW, NOW, unfilled_at=NOW),
             request_placed_at=NOW,
             loan_seen_at=NOW,
             loan_due_at=NOW,

@@ -42,6 +42,9 @@ class Event(StrEnum):
     LOST = "got lost"
 
 
+UNTOLD = "closed untold"
+"""The path of a lend whose hold ended so long unseen that its Alma had forgotten how."""
+
 HOME = frozenset({Where.SHELF, Where.NEXT_READER, Where.DEPARTMENT})
 
 
@@ -110,12 +113,13 @@ def ends_well(book: Book) -> frozenset[End]:
         return frozenset({(DcbStatus.HANDED_OFF_AS_LOCAL, None)})
     if not book.is_home:
         return frozenset()
+    unknown: set[End] = {(DcbStatus.FINALISED, Outcome.UNKNOWN)} if UNTOLD in book.paths else set()
     if book.ever(Event.LENT):
         outcomes = {Outcome.SUPPLIED}
         if "reader deleted" in book.paths and "close by hand" in book.paths:
             outcomes.add(Outcome.UNKNOWN)
-        return frozenset((DcbStatus.FINALISED, outcome) for outcome in outcomes)
-    ends: set[End] = set()
+        return frozenset((DcbStatus.FINALISED, outcome) for outcome in outcomes) | unknown
+    ends = unknown
     if book.ever(Event.CANCELLED):
         ends.add((DcbStatus.FINALISED, Outcome.CANCELLED))
     expedited = book.plan.workflow is Workflow.EXPEDITED

@@ -26,6 +26,7 @@ import reconciler.app as composition
 from reconciler.app import App
 from reconciler.core.model import Transaction, TransactionId
 from reconciler.core.orders import Command, Order
+from reconciler.core.parking import ParkReason
 from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
 from reconciler.engine import cycle
 from reconciler.engine.cycle import CycleOptions
@@ -36,7 +37,7 @@ from reconciler.ports import Filter, Settlement, Store
 from reconciler.sandbox import Institution, Sandbox, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
-from tests.journeys.book import Book, Where
+from tests.journeys.book import UNTOLD, Book, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.people import Life
@@ -401,15 +402,25 @@ class Month:
         books = {book.id: book for book in self.books if book.where is not Where.LOST}
         for transaction in self.app.store.find(Filter(parked=True)):
             book = books.get(transaction.id)
-            if book is not None and transaction.parked is not None:
-                cured = people.can_cure(self, book, transaction.parked.reason)
-                again = cured and (book.seen_to < RETRIES_BY_HAND or not book.is_home)
-                await self.by_hand(book, Command.RETRY if again else Command.CLOSE)
+            if book is None or transaction.parked is None:
+                continue
+            if transaction.parked.reason == ParkReason.END_UNTOLD:
+                await self._close_untold(book)
+                continue
+            cured = people.can_cure(self, book, transaction.parked.reason)
+            again = cured and (book.seen_to < RETRIES_BY_HAND or not book.is_home)
+            await self.by_hand(book, Command.RETRY if again else Command.CLOSE)
         for transaction in self.app.store.find(Filter(DcbStatus.AWAITING_RETURN_TO_SUPPLIER)):
             book = books.get(transaction.id)
             told = any("reconciler close" in each.because for each in transaction.considered)
             if book is not None and book.is_home and told:
                 await self.by_hand(book, Command.CLOSE)
+
+    async def _close_untold(self, book: Book) -> None:
+        """No retry tells what Alma has forgotten: once the book is on its shelf it is closed."""
+        if book.is_home:
+            book.took(UNTOLD)
+            await self.by_hand(book, Command.CLOSE)
 
     async def by_hand(self, book: Book, command: Command) -> None:
         book.seen_to += 1

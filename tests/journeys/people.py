@@ -311,10 +311,11 @@ def _asked_of_next(m: Month, book: Book, other: Book) -> Life:
 
 
 def can_cure(m: Month, book: Book, reason: str) -> bool:
-    """What the advice says for an account that is not known: the old ids belong to the new one.
-
-    False where there is none.
+    """What the advice says: of an account that is not known the old ids belong to the new one, a
+    loan on another's account is looked into. False where nothing can be done.
     """
+    if reason == ParkReason.LOAN_NOT_OURS:
+        _gives_card_to_whom_the_hold_is_for(m, book)
     alma = m.almas.get(book.plan.home)
     if reason != ParkReason.USER_ABSENT or alma is None:
         return True
@@ -326,6 +327,22 @@ def can_cure(m: Month, book: Book, reason: str) -> bool:
     added = (Identifier(each, "OTHER_ID_1") for each in more)
     alma.change(user, identifiers=(*user.identifiers, *added))
     return True
+
+
+def _gives_card_to_whom_the_hold_is_for(m: Month, book: Book) -> None:
+    """Two accounts of one person, after he was renamed at home: the card moves to the newer one."""
+    desk = m.desk(book.plan.pickup)
+    ours = desk.ours(book) if isinstance(desk, AlmaDesk) else None
+    if ours is None or not isinstance(desk, AlmaDesk):
+        return
+    mine = desk.alma.users.get(ours.user_key)
+    for other in desk.alma.users.find("value", book.card.casefold()):
+        if mine is None or other.key == mine.key:
+            continue
+        cards = tuple(each for each in other.identifiers if each.value == book.card)
+        rest = tuple(each for each in other.identifiers if each.value != book.card)
+        desk.alma.change(other, identifiers=rest)
+        desk.alma.change(mine, identifiers=(*mine.identifiers, *cards))
 
 
 def mischief(m: Month, book: Book) -> Life:

@@ -35,6 +35,7 @@ from reconciler.core.status import DcbStatus, LoanState, Role, Workflow
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=10)
 SETTLE = timedelta(seconds=60)
+LOANS_KEPT = timedelta(days=7)
 
 UNI_A = HostLmsCode("uni-a")
 UNI_B = HostLmsCode("uni-b")
@@ -47,10 +48,16 @@ HOST_OF = {Role.SUPPLIER: UNI_A, Role.BORROWER: UNI_B, Role.PICKUP: UNI_C}
 def policy(**modes: str) -> Policy:
     """uni-a, uni-b, uni-c are Almas that are acted on, external is not an Alma."""
     hosts = {
-        code: HostPolicy(is_external=False, acts=modes.get(code[-1], "act") == "act", settle=SETTLE)
+        code: HostPolicy(
+            is_external=False,
+            acts=modes.get(code[-1], "act") == "act",
+            settle=SETTLE,
+            loans_kept=LOANS_KEPT,
+        )
         for code in (UNI_A, UNI_B, UNI_C)
     }
-    hosts[EXTERNAL] = HostPolicy(is_external=True, acts=False, settle=timedelta(0))
+    nothing = timedelta(0)
+    hosts[EXTERNAL] = HostPolicy(is_external=True, acts=False, settle=nothing, loans_kept=nothing)
     return Policy(hosts, DEFAULT_INTERVALS)
 
 

@@ -30,7 +30,7 @@ S = DcbStatus
 HOUR = timedelta(hours=1)
 CLOSED = request("HISTORY")
 NOBODY = Seen.of((), NOW)
-CLOSED_BEFORE = Remembered("CLOSED", "HISTORY", NOW - HOUR, NOW - HOUR)
+CLOSED_BEFORE = Remembered("CLOSED", "HISTORY", NOW - HOUR, NOW - HOUR, unfilled_at=NOW - 2 * HOUR)
 IN_PLACE_BEFORE = Remembered("IN_PLACE", "1/", NOW - HOUR, NOW - HOUR)
 UNFILLED = {
     "request": CLOSED,

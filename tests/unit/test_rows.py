@@ -206,8 +206,8 @@ CASES = [
             workflow,
             (source, S.CANCELLED),
             supplier=IN_PLACE,
-            **{role: UNFILLED},
-            twin={"supplier": IN_PLACE, role: UNLISTED},
+            **{"pickup": NOT_PLACED, role: UNFILLED},
+            twin={"supplier": IN_PLACE, "pickup": NOT_PLACED, role: UNLISTED},
             second_look=True,
         )
         for workflow, source, role in (
@@ -263,7 +263,8 @@ def _before(leg: Leg, each: Case, what: str) -> Remembered:
     seen = {**each.sights, **each.twin}.get(str(leg.role), {}).get(what)
     if seen is None:
         return Remembered()
-    return Remembered(str(seen.value.state), seen.value.raw, NOW - HOUR, NOW - HOUR)
+    word, raw = str(seen.value.state), seen.value.raw
+    return Remembered(word, raw, NOW - HOUR, NOW - HOUR, unfilled_at=NOW - 2 * HOUR)
 
 
 def stands(each: Case) -> Transaction:

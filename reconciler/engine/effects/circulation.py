@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.core.mapping import Subject
 from reconciler.core.measures import SAME_DUE_DATE
-from reconciler.core.model import ItemSight, LoanId, LoanSight, UserId
+from reconciler.core.model import ItemSight, Leg, LoanId, LoanSight, Thing, UserId
 from reconciler.core.ours import is_our_user, our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import ItemState, LoanState, Role, ThingKind, pickup_side
@@ -41,6 +41,29 @@ def _is_ours_to_move(work: Work, item: ItemSight) -> bool:
     """Whether an item is a virtual one of ours: by its mark, or declared by who tracked it."""
     thing = work.known(ThingKind.ITEM, item_pid=work.leg.item_pid)
     return is_marked(work, item) or (thing is not None and thing.owned and thing.trusted)
+
+
+async def _find_ours(
+    work: Work, active: tuple[LoanSight, ...]
+) -> tuple[Leg, LoanSight | None] | Blocked:
+    """Our loan among the item's active ones, and the leg with the id by which Alma names our user.
+
+    Where it knows nobody by the id that we have, whose loan it is cannot be said: he may have
+    been renamed.
+    """
+    leg = work.leg
+    ours = our_loan(work.transaction, leg, active)
+    strangers = [loan for loan in active if not is_our_user(leg, loan.user_id)]
+    if ours is not None or not strangers or leg.user_id is None:
+        return leg, ours
+    try:
+        user = await work.alma.user(leg.user_id)
+    except AlmaFailure as failure:
+        if is_absent(failure, Subject.USER):
+            return user_absent(work)
+        raise
+    leg = replace(leg, user_primary_id=user.primary_id)
+    return leg, our_loan(work.transaction, leg, active)
 
 
 async def _item(work: Work, key: ItemKey) -> ItemSight:
@@ -88,16 +111,18 @@ class EnsureLoan(PlainVerb):
     """A loan of this leg's item to this leg's user, at the item's own library."""
 
     async def look(self, work: Work) -> Sight:
-        leg = work.leg
-        if leg.user_id is None:
+        if work.leg.user_id is None:
             return needs_a_person(ParkReason.MISSING_PLACING_DATA, "the user is not known")
         key = work.item_key()
         active = await work.alma.item_loans(
             key.mms_id, key.holding_id, key.item_pid, completed=False
         )
-        ours = our_loan(work.transaction, leg, active)
+        found = await _find_ours(work, active)
+        if isinstance(found, Blocked):
+            return found
+        leg, ours = found
         if ours is not None:
-            return self._taken(work, ours)
+            return self._taken(work, leg, ours)
         if any(not is_our_user(leg, loan.user_id) for loan in active):
             return needs_a_person(
                 ParkReason.ON_LOAN_TO_OTHER, "the item is on loan to somebody else"
@@ -122,13 +147,12 @@ class EnsureLoan(PlainVerb):
                 request_id=leg.request_id,
             )
         )
-        return self._taken(work, made) if made.loan_id else None
+        return self._taken(work, leg, made) if made.loan_id else None
 
     async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
         return user_absent(work) if is_absent(failure, Subject.USER) else blocked_by(failure)
 
-    def _taken(self, work: Work, loan: LoanSight) -> Made:
-        leg = work.leg
+    def _taken(self, work: Work, leg: Leg, loan: LoanSight) -> Made:
         thing = work.new_thing(
             ThingKind.LOAN, user_id=leg.user_id, item_pid=leg.item_pid, loan_id=loan.loan_id
         )
@@ -206,10 +230,26 @@ class EnsureLoanClosed(PlainVerb):
         loan_id = (thing.loan_id if thing else None) or leg.loan_id
         user_id = (thing.user_id if thing else None) or leg.user_id
         if loan_id is None or user_id is None:
-            return Made(gone(thing), note="no loan")
+            return await self._look_for_one(work, thing)
         loan = await self._loan(work, user_id, loan_id)
         if loan is None or loan.state is LoanState.COMPLETE:
             return Made(gone(thing), note=f"loan {loan_id} over")
+        return await self._to_be_closed(work, thing)
+
+    async def _look_for_one(self, work: Work, thing: Thing | None) -> Sight:
+        """A loan that we may have made, and whose answer was lost: on the virtual item itself."""
+        if work.intent.role is Role.SUPPLIER or not work.leg.has_item_path:
+            return Made(gone(thing), note="no loan")
+        key = work.item_key()
+        active = await work.alma.item_loans(
+            key.mms_id, key.holding_id, key.item_pid, completed=False
+        )
+        found = await _find_ours(work, active)
+        if isinstance(found, Blocked):
+            return found
+        return await self._to_be_closed(work, thing) if found[1] else Made(note="no loan")
+
+    async def _to_be_closed(self, work: Work, thing: Thing | None) -> Sight:
         if work.intent.role is Role.SUPPLIER:
             return Blocked("lender_loan_open", "the lender's loan is still open")
         key = work.item_key() if not thing else _key_of_leg(work)
