@@ -16,6 +16,7 @@ from reconciler.core.model import (
     LoanId,
     Parked,
     Pause,
+    Remembered,
     Seen,
     Thing,
     UserId,
@@ -355,3 +356,25 @@ def test_every_rule_considered_is_explained() -> None:
         ("HandleSupplierRequestCancelled", "no", "the supplier's request stands"),
         ("CancelledPatronRequest", "no", "the borrower's request stands"),
     ]
+
+
+TAKEN = {"item": item("0/LOAN"), "loan": loan("NONE"), "loaned_to_other": True}
+
+
+@pytest.mark.parametrize(
+    ("waited", "reason"),
+    [("ON_HOLD_SHELF", "loan_not_ours"), ("ACTIVE", None), ("PLACED", None)],
+)
+def test_a_book_from_the_readers_hold_shelf_that_another_has_needs_a_person(
+    waited: str, reason: str | None
+) -> None:
+    """Whoever borrows a book that our reader only queues for is none of our business."""
+    word = Remembered(waited, waited, NOW - timedelta(hours=1), NOW - timedelta(hours=1))
+    before = transaction(
+        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
+        Workflow.EXPEDITED,
+        supplier=leg(Role.SUPPLIER, request=word),
+    )
+    seen = {**TAKEN, "request": request("NOT_STARTED")}
+    parked = decide(before, look(supplier=seen), NOW, policy()).newly_parked
+    assert (parked.reason if parked else None) == reason
