@@ -72,6 +72,9 @@ _AWAY = Ending(
     ),
 )
 _ENDED = Ending(S.FINALISED)
+_MAY_BE_ASKED_ANEW = S.NOT_SUPPLIED_CURRENT_SUPPLIER
+GIVEN_UP = Ending(S.CANCELLED)
+"""Of what was not supplied and is not cleared yet: no other item is waited for any more."""
 
 ENDINGS: dict[DcbStatus, Ending] = {
     S.RESOLVED: _NEVER_LEFT,
@@ -130,9 +133,13 @@ def _ending(transaction: Transaction, order: Order, policy: Policy) -> Ending:
 
 
 def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
-    """Over already: what cannot be cleared is left to staff; with nothing else to do, it ends."""
+    """Over already: what cannot be cleared is left to staff; with nothing else to do, it ends.
+
+    What was not supplied waits for another item as well; that is over now, so that it ends by
+    itself once the rest is cleared.
+    """
     stuck, left = stuck_intents(transaction, policy), left_to_staff(transaction, policy)
-    waits = stuck or left or transaction.parked
+    waits = stuck or left or transaction.parked or transaction.status is _MAY_BE_ASKED_ANEW
     if not is_cleared(transaction) and not waits:
         return Unfit(
             f"{transaction.status} already, and what is left is being cleared: nothing of it was "
@@ -143,16 +150,12 @@ def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step |
     dropped = [each for each in transaction.intents if each in stuck or each.thing_id in ids]
     rest = _without(transaction, ids, dropped)
     ends = is_cleared(rest)
-    after = (
-        replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
-        if ends
-        else replace(transaction, parked=None, acknowledged=(), next_poll_at=order.at)
-    )
+    after = _after_handing_over(transaction, order, ends=ends)
     dropped = [*transaction.intents] if ends else dropped
     return Step(
         after,
-        f"{transaction.status} → {after.status}" if ends else _still(given, rest),
-        _hop(transaction, after, order) if ends else None,
+        _told(transaction, after, () if ends else _still(given, rest)),
+        _hop(transaction, after, order) if after.status is not transaction.status else None,
         changed=tuple(_withdrawn(dropped)),
         things=given,
         warnings=tuple(_unknown_ends(dropped)),
@@ -169,14 +172,25 @@ def _without(transaction: Transaction, ids: set[str], dropped: list[Intent]) -> 
     )
 
 
-def _still(given: tuple[Thing, ...], rest: Transaction) -> str:
+def _after_handing_over(transaction: Transaction, order: Order, *, ends: bool) -> Transaction:
+    if ends:
+        return replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
+    if transaction.status is _MAY_BE_ASKED_ANEW:
+        return replace(_moved(transaction, GIVEN_UP, order), next_poll_at=order.at)
+    return replace(transaction, parked=None, acknowledged=(), next_poll_at=order.at)
+
+
+def _told(before: Transaction, after: Transaction, more: Iterable[str]) -> str:
+    moved = f"{before.status} → {after.status}"
+    return "; ".join((*([moved] if after.status is not before.status else []), *more))
+
+
+def _still(given: tuple[Thing, ...], rest: Transaction) -> Iterator[str]:
     """What goes where, for a person who will hear of the end only later."""
     cleared = counted(thing for thing in rest.things if thing.is_ours_to_clear)
-    parts = [f"left to staff: {counted(given)}"] if given else []
-    parts.append(f"still being cleared: {cleared or 'an effect'}")
-    if rest.status is S.NOT_SUPPLIED_CURRENT_SUPPLIER:
-        parts.append("after that close it again, or submit another item")
-    return "; ".join(parts)
+    if given:
+        yield f"left to staff: {counted(given)}"
+    yield f"still being cleared: {cleared or 'an effect'}"
 
 
 def _moved(transaction: Transaction, ending: Ending, order: Order) -> Transaction:

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS
+from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS, GIVEN_UP
 from reconciler.core.model import HistoryEntry, Transaction
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
@@ -116,6 +116,7 @@ _BY_HAND = {
     *BY_HAND,
     *((source, ending.target, CLOSED_BY_HAND) for source, ending in ENDINGS.items()),
     *((source, DcbStatus.COMPLETED, CLOSED_BY_HAND) for source in BEFORE_DISPATCH),
+    (DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER, GIVEN_UP.target, CLOSED_BY_HAND),
 }
 _ROWS = {(row.source, row.target, row.rule, flow) for row in TRANSITIONS for flow in row.workflows}
 

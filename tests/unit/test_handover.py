@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 
 from reconciler.core.closing import close
+from reconciler.core.decide import decide
 from reconciler.core.handover import left_to_staff
 from reconciler.core.model import HoldingId, Intent, ItemPid, MmsId, Thing, Transaction
 from reconciler.core.orders import Command, Order, Step, Unfit
-from reconciler.core.status import DcbStatus, EffectKind, IntentState, Role, ThingKind, ThingState
-from tests.support.build import HOST_OF, NOW, policy, transaction
+from reconciler.core.status import (
+    DcbStatus,
+    EffectKind,
+    IntentState,
+    Outcome,
+    Role,
+    ThingKind,
+    ThingState,
+)
+from tests.support.build import HOST_OF, NOW, look, policy, transaction
 
 S, K, E = DcbStatus, ThingKind, EffectKind
 BIB, OTHER_BIB = MmsId("991"), MmsId("992")
@@ -100,10 +109,25 @@ def test_the_rest_is_cleared_before_it_ends_and_a_person_is_told_so() -> None:
     assert step.told == "left to staff: 1 at uni-b; still being cleared: 2 at uni-a, 2 at uni-b"
     assert [each.id for each in step.changed] == ["i-1"]
     assert step.after.next_poll_at == NOW
-    not_supplied = replace(stands, status=S.NOT_SUPPLIED_CURRENT_SUPPLIER)
-    told = close(not_supplied, ORDER, policy())
-    assert isinstance(told, Step)
-    assert told.told.endswith("after that close it again, or submit another item")
+
+
+@pytest.mark.parametrize("state", [IntentState.REFUSED, IntentState.PLANNED])
+def test_what_was_not_supplied_ends_by_itself_once_the_rest_is_cleared(state: IntentState) -> None:
+    """A person has said that it is over, and need not come back to say so again."""
+    intent = replace(refused(E.VIRTUAL_BIB_REMOVED, RECORDS[0]), state=state)
+    not_supplied = ended(RECORDS, intent, status=S.NOT_SUPPLIED_CURRENT_SUPPLIER)
+    step = close(replace(not_supplied, outcome=Outcome.NOT_SUPPLIED), ORDER, policy())
+    assert isinstance(step, Step)
+    assert step.told.startswith(f"{S.NOT_SUPPLIED_CURRENT_SUPPLIER} → {S.CANCELLED}; ")
+    assert step.told.endswith(f"still being cleared: {2 + (state is IntentState.PLANNED)} at uni-b")
+    assert step.hop is not None
+    given = {thing.id: thing for thing in step.things}
+    cleared = tuple(
+        given.get(each.id, replace(each, state=ThingState.GONE)) for each in step.after.things
+    )
+    after = replace(step.after, things=cleared, intents=())
+    last = decide(after, look(), NOW, policy()).transaction
+    assert (last.status, last.outcome) == (S.FINALISED, Outcome.NOT_SUPPLIED)
 
 
 def test_with_nothing_else_to_clear_it_ends_at_once() -> None:
