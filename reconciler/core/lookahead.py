@@ -96,6 +96,10 @@ ASKED_BACK = 0.4
 """A look that was wanted sooner than this share of the usual interval is thorough: it confirms
 what the last one suspected, or sees what was just done."""
 
+SEEN_IN_TIME = 0.25
+"""After this share of the time for which a library keeps loans the reader's hold is looked at: the
+rest is left for days on which nothing can be read."""
+
 _RESOURCE_READS = {
     Resource.ITEM: ReadKind.ITEM,
     Resource.REQUEST: ReadKind.REQUEST,
@@ -172,12 +176,12 @@ def _end_is_unexplained(view: View) -> bool:
 
 
 def _hold_was_seen_long_ago(view: View) -> bool:
-    """Whether half of the time is over in which an end of the reader's hold could be told."""
+    """Whether much of the time is over in which an end of the reader's hold could be told."""
     side = view.pickup_side
     if side is None or view.transaction.status not in BEFORE_LOAN:
         return False
     unfilled_at = side.leg.request.unfilled_at
-    return unfilled_at is not None and view.now - unfilled_at > side.loans_kept / 2
+    return unfilled_at is not None and view.now - unfilled_at > side.loans_kept * SEEN_IN_TIME
 
 
 def _is_brief_and_quiet(view: View) -> bool:

@@ -32,10 +32,11 @@ def remember(leg: Leg, view: View) -> Leg:
     if side is None or side.is_external:
         return leg
     seen = side.seen
+    request = _word(leg.request, seen.request)
     leg = replace(
         leg,
         item=_word(leg.item, seen.item),
-        request=_proved_unfilled(_word(leg.request, seen.request), side),
+        request=request if not side.is_unfilled else replace(request, unfilled_at=view.now),
         loan=_word(leg.loan, _loan_seen(side)),
         user_id=seen.user_id or leg.user_id,
         user_primary_id=seen.user_primary_id or leg.user_primary_id,
@@ -89,17 +90,6 @@ def _word(
     if seen.is_unreadable:
         return replace(before, failure=seen.reason, failed_at=seen.at)
     return before
-
-
-def _proved_unfilled(word: Remembered, side: Side) -> Remembered:
-    """A request's word, with this look as a proof that it was not filled by then, if it is one.
-
-    It stands; or no loan came of it, which can be told as long as the last proof is not so old
-    that such a loan would be forgotten.
-    """
-    if side.request_is_live or (side.shows_no_loan and not side.end_is_forgotten):
-        return replace(word, unfilled_at=side.now)
-    return word
 
 
 def _loan_seen(side: Side) -> Seen[LoanSight]:

@@ -96,9 +96,10 @@ STAFF_ADVICE: dict[ParkReason, str] = {
     ParkReason.END_UNTOLD: (
         "The hold ended while nobody looked, so long ago that Alma may have forgotten the loan it "
         "was filled by. Ask the desk, or look at the item's history in Alma: that it was lent may "
-        "stand there, to whom does not. When the book is on its shelf, close the transaction; its "
-        "outcome is then unknown. If the library keeps returned loans for longer than the settings "
-        "say, correct loans_kept."
+        "stand there, to whom does not. When the reader does not have the book, close the "
+        "transaction: its outcome is then unknown, and the lender's hold, which would send the "
+        "book out again, is ended. If the library keeps returned loans for longer than the "
+        "settings say, correct loans_kept."
     ),
     ParkReason.ON_LOAN_TO_OTHER: (
         "The item is on loan to somebody else, so it cannot be loaned for this lend. Check that "

@@ -139,6 +139,19 @@ class Side:
         )
 
     @property
+    def is_unfilled(self) -> bool:
+        """Whether this look proves that our hold has not been filled and the book brought back.
+
+        Our hold stands; or the virtual item, which serves no other lend, waits for it; or no loan
+        came of it, which can be told as long as the last proof is not so old that such a loan
+        would be forgotten.
+        """
+        item = self.item if self.role is not Role.SUPPLIER else None
+        waits = item is not None and (item.requested or item.state is ItemState.ON_HOLD_SHELF)
+        told = self.shows_no_loan and not self.end_is_forgotten
+        return bool(self.request_is_live or waits or told)
+
+    @property
     def shows_no_loan(self) -> bool:
         """Whether both lists were read, of loans that run and of those that are over, and no loan
         of ours stands there."""

@@ -417,8 +417,8 @@ class Month:
                 await self.by_hand(book, Command.CLOSE)
 
     async def _close_untold(self, book: Book) -> None:
-        """No retry tells what Alma has forgotten: once the book is on its shelf it is closed."""
-        if book.is_home:
+        """No retry tells what Alma has forgotten: it is closed if the reader has not the book."""
+        if book.where is not Where.READER:
             book.took(UNTOLD)
             await self.by_hand(book, Command.CLOSE)
 

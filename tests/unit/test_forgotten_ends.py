@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.core.closing import close
 from reconciler.core.decide import decide
-from reconciler.core.lookahead import first_reads
+from reconciler.core.lookahead import SEEN_IN_TIME, first_reads
 from reconciler.core.model import Decision, Observation, Remembered, Thing, Transaction
 from reconciler.core.orders import Command, Order, Step
 from reconciler.core.parking import ParkReason
@@ -182,6 +182,21 @@ def test_a_hold_is_known_not_to_be_filled_when_it_was_last_seen_to_stand() -> No
     assert (later.borrower.request.state, later.borrower.request.unfilled_at) == ("CLOSED", NOW)
 
 
+@pytest.mark.parametrize(
+    ("raw", "free", "proves"),
+    [("0/HOLDSHELF", None, True), ("0/TRANSIT", False, True), ("0/TRANSIT", True, False)],
+)
+@pytest.mark.parametrize("workflow", [W.STANDARD, W.EXPEDITED])
+def test_a_virtual_item_that_waits_tells_it_too_but_a_real_one_may_wait_for_others(
+    workflow: Workflow, raw: str, free: bool | None, proves: bool
+) -> None:
+    role = Role.SUPPLIER if workflow is W.EXPEDITED else Role.BORROWER
+    before = transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY, workflow)
+    made = decided(before, **{role: {"item": item(raw, free=free)}}).transaction.leg(role)
+    assert made is not None
+    assert (made.request.unfilled_at == NOW) is (proves and role is Role.BORROWER)
+
+
 def test_one_that_was_never_seen_to_stand_counts_from_when_it_was_placed() -> None:
     closed = Remembered("CLOSED", "HISTORY", NOW - HOUR, NOW - HOUR)
     mine = leg(Role.BORROWER, request=closed, item=IN_PLACE_BEFORE)
@@ -256,8 +271,8 @@ def test_the_readers_hold_is_looked_at_before_its_end_could_be_forgotten() -> No
     def seen(ago: timedelta) -> Transaction:
         return quiet(S.PICKUP_TRANSIT, Remembered("ACTIVE", "", NOW, NOW, unfilled_at=NOW - ago))
 
-    assert "borrower request" not in reads(seen(LOANS_KEPT / 2))
-    assert "borrower request" in reads(seen(LOANS_KEPT / 2 + HOUR))
+    assert "borrower request" not in reads(seen(LOANS_KEPT * SEEN_IN_TIME))
+    assert "borrower request" in reads(seen(LOANS_KEPT * SEEN_IN_TIME + HOUR))
 
 
 def test_a_closed_hold_that_the_items_list_still_shows_is_looked_at_again_soon() -> None:
