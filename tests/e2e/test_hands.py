@@ -455,6 +455,26 @@ async def test_a_lend_that_nobody_supplied_is_over_when_a_person_says_so(any_lab
     assert lab.stored(book).outcome is Outcome.NOT_SUPPLIED
 
 
+async def test_what_nobody_supplied_ends_by_itself_if_closed_while_it_is_cleared(
+    any_lab: Lab,
+) -> None:
+    lab = any_lab
+    book = await placed(lab)
+    lab.borrower.read_lag = 30
+    lab.lender.cancel_request(str(lab.stored(book).supplier.request_id))
+    for _ in range(2):
+        lab.clock.advance(timedelta(minutes=2))
+        await lab.look(book)
+    assert lab.stored(book).status is S.NOT_SUPPLIED_CURRENT_SUPPLIER
+    assert lab.counts(book) != {}
+    (done,) = (await by_hand(lab, Command.CLOSE, book)).done
+    assert done.told.startswith(f"{S.NOT_SUPPLIED_CURRENT_SUPPLIER} → {S.CANCELLED}; ")
+    ended = await lab.rest(book)
+    assert (ended.status, ended.outcome) == (S.FINALISED, Outcome.NOT_SUPPLIED), lab.history(book)
+    lab.clock.advance(timedelta(minutes=2))
+    assert lab.counts(book) == {}
+
+
 async def test_what_was_made_a_moment_ago_is_not_taken_for_gone(any_lab: Lab) -> None:
     """Alma shows late what was made: not there yet is not gone."""
     lab = any_lab
