@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.core.evidence import FACTS, Fact, Finding, Verdict
 from reconciler.core.status import EffectKind
+from reconciler.core.view import Side
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.effects.work import Made, Sight, Work, gone
 from tests.journeys import checks
@@ -50,10 +51,16 @@ def forgets_bibs(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(VERBS, EffectKind.VIRTUAL_BIB_REMOVED, Forgets())
 
 
+def waits_for_people(patch: pytest.MonkeyPatch) -> None:
+    """Takes every hold that ended for one of which Alma tells no more."""
+    patch.setattr(Side, "end_is_forgotten", True)
+
+
 BROKEN: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     believes_the_way_out: "COMPLETED before the book came home",
     believes_any_loan: "became LOANED, but the book never",
     forgets_bibs: "left behind",
+    waits_for_people: "closed without knowing how they went",
 }
 
 
