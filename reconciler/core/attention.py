@@ -92,7 +92,7 @@ def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
     of_all = (
         _moved_to_another_copy(view),
         _end_untold(view, status),
-        _taken_from_the_shelf(view),
+        _taken_from_the_shelf(view, status),
     )
     first = tuple(found for found in of_all if found is not None)
     sides = [side for role in Role if (side := view.side(role)) is not None]
@@ -222,16 +222,17 @@ def _loan_not_ours(side: Side) -> Iterator[Attention]:
         )
 
 
-def _taken_from_the_shelf(view: View) -> Attention | None:
+def _taken_from_the_shelf(view: View, status: DcbStatus) -> Attention | None:
     """That the lender's book, which stood on the hold shelf for our reader, is lent to another.
 
     Perhaps to our reader, under another account with his card: nothing would ever be returned
     for this lend. A local reader's loan of a book that we only queue for is nobody's mistake.
     """
     side = view.pickup_side
-    if side is None or side.role is not Role.SUPPLIER or not side.seen.loaned_to_other:
+    if side is None or side.role is not Role.SUPPLIER or status not in BEFORE_LOAN:
         return None
-    if side.leg.request.state != RequestState.ON_HOLD_SHELF:
+    stood_there = side.leg.request.state == RequestState.ON_HOLD_SHELF
+    if not (stood_there and side.seen.loaned_to_other):
         return None
     return _about(
         ParkReason.LOAN_NOT_OURS,

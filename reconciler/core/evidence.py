@@ -493,9 +493,10 @@ def _and_never_lent(view: View, found: Finding) -> Finding:
 
 def end_is_untold(side: Side) -> str:
     """In words, that a closed request may have been filled, or not."""
+    days = side.loans_kept / timedelta(days=1)
     return (
         f"the {side.role}'s request ended while nobody looked for longer than a returned loan is "
-        f"kept there ({side.loans_kept.days} days): the reader may have had the book, or not"
+        f"kept there ({days:g} days): the reader may have had the book, or not"
     )
 
 

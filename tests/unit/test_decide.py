@@ -362,19 +362,20 @@ TAKEN = {"item": item("0/LOAN"), "loan": loan("NONE"), "loaned_to_other": True}
 
 
 @pytest.mark.parametrize(
-    ("waited", "reason"),
-    [("ON_HOLD_SHELF", "loan_not_ours"), ("ACTIVE", None), ("PLACED", None)],
+    ("status", "waited", "reason"),
+    [
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, "ON_HOLD_SHELF", "loan_not_ours"),
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, "ACTIVE", None),
+        (S.REQUEST_PLACED_AT_BORROWING_AGENCY, "PLACED", None),
+        (S.LOANED, "ON_HOLD_SHELF", None),
+    ],
 )
 def test_a_book_from_the_readers_hold_shelf_that_another_has_needs_a_person(
-    waited: str, reason: str | None
+    status: DcbStatus, waited: str, reason: str | None
 ) -> None:
-    """Whoever borrows a book that our reader only queues for is none of our business."""
+    """Whoever borrows a book that our reader only queues for, or has had, is not our business."""
     word = Remembered(waited, waited, NOW - timedelta(hours=1), NOW - timedelta(hours=1))
-    before = transaction(
-        S.REQUEST_PLACED_AT_BORROWING_AGENCY,
-        Workflow.EXPEDITED,
-        supplier=leg(Role.SUPPLIER, request=word),
-    )
+    before = transaction(status, Workflow.EXPEDITED, supplier=leg(Role.SUPPLIER, request=word))
     seen = {**TAKEN, "request": request("NOT_STARTED")}
     parked = decide(before, look(supplier=seen), NOW, policy()).newly_parked
     assert (parked.reason if parked else None) == reason
