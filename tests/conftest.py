@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -25,6 +26,10 @@ from tests.support import canaries, postgres
 from tests.support.clock import FakeClock
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+# Hundreds of processes begin in a run, and each would compile all modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,8 @@ from reconciler.sandbox.tenant import Tenant
 
 def plain(value: Any) -> Any:
     """Rows, sets and instants as JSON types; the XML of records is kept as text."""
+    if value is None or isinstance(value, (str, int, float)):  # first, since most values are such
+        return value
     if isinstance(value, datetime):
         return instant_text(value)
     if isinstance(value, date):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HostLmsCode
@@ -20,6 +20,37 @@ from reconciler.store.tables import DAEMONS, LEASES, TRANSACTIONS
 
 _L = LEASES.c
 _T = TRANSACTIONS.c
+
+_AT = _L.tenant.in_(bindparam("tenants", expanding=True))
+_OF = select(LEASES).where(_AT)
+_TAKING = (
+    update(LEASES)
+    .where(
+        _L.tenant == bindparam("of_tenant"),
+        _L.term == bindparam("seen_term"),
+        _L.beat == bindparam("seen_beat"),
+    )
+    .values(
+        owner=bindparam("new_owner"),
+        term=_L.term + 1,
+        beat=_L.beat + 1,
+        renewed_at=bindparam("now"),
+    )
+    .returning(*_L)
+)
+_RELEASING = (
+    update(LEASES)
+    .where(_L.owner == bindparam("of_owner"), _AT)
+    .values(owner=None, beat=_L.beat + 1, renewed_at=bindparam("now"))
+)
+_FREEING = (
+    update(TRANSACTIONS)
+    .where(_T.claimed_by.is_not(None), _T.tenant.in_(bindparam("tenants", expanding=True)))
+    .values(claimed_by=None, claimed_until=None, fence=_T.fence + 1)
+)
+"""The fences rise too: what the claims' holders still write is refused."""
+_FREEING_OWN = _FREEING.where(_T.claimed_by == bindparam("of_owner"))
+"""Made once: building a statement costs more than running it."""
 
 
 class SqlLeases:
@@ -46,11 +77,13 @@ class SqlLeases:
         taken = []
         with self._database.write() as connection:
             for lease in sorted(seen, key=lambda each: each.tenant):  # nobody waits in a circle
-                row = connection.execute(_taken(lease, owner, now)).mappings().one_or_none()
+                given = {"of_tenant": lease.tenant, "new_owner": owner.name, "now": now}
+                given |= {"seen_term": lease.term, "seen_beat": lease.beat}
+                row = connection.execute(_TAKING, given).mappings().one_or_none()
                 if row is not None:
                     taken.append(_lease(row))
             if taken:
-                _free_claims(connection, _T.tenant.in_([each.tenant for each in taken]))
+                connection.execute(_FREEING, {"tenants": [each.tenant for each in taken]})
         return taken
 
     def renew(self, owner: Owner, now: datetime) -> list[Lease]:
@@ -66,13 +99,10 @@ class SqlLeases:
 
     def release(self, owner: Owner, tenants: Sequence[HostLmsCode], now: datetime) -> None:
         """Give leases up, with every claim that their owner still has there."""
+        given = {"of_owner": owner.name, "tenants": tenants, "now": now}
         with self._database.write() as connection:
-            connection.execute(
-                update(LEASES)
-                .where(_L.owner == owner.name, _L.tenant.in_(tenants))
-                .values(owner=None, beat=_L.beat + 1, renewed_at=now)
-            )
-            _free_claims(connection, _T.claimed_by == owner.name, _T.tenant.in_(tenants))
+            connection.execute(_RELEASING, given)
+            connection.execute(_FREEING_OWN, given)
 
     def attend(self, owner: Owner, now: datetime) -> None:
         """Say that this daemon is here."""
@@ -100,9 +130,9 @@ class SqlLeases:
             connection.execute(delete(DAEMONS).where(DAEMONS.c.owner == owner.name))
 
     def _of(self, tenants: Sequence[HostLmsCode]) -> dict[HostLmsCode, Lease]:
-        chosen = select(LEASES).where(_L.tenant.in_(tenants))
         with self._database.read() as connection:
-            leases = [_lease(row) for row in connection.execute(chosen).mappings()]
+            found = connection.execute(_OF, {"tenants": tenants}).mappings()
+            leases = [_lease(row) for row in found]
         return {lease.tenant: lease for lease in leases}
 
     def _make(self, tenant: HostLmsCode, now: datetime) -> None:
@@ -113,24 +143,6 @@ class SqlLeases:
                 )
         except IntegrityError:
             return  # another process was quicker
-
-
-def _taken(seen: Lease, owner: Owner, now: datetime) -> Any:
-    return (
-        update(LEASES)
-        .where(_L.tenant == seen.tenant, _L.term == seen.term, _L.beat == seen.beat)
-        .values(owner=owner.name, term=_L.term + 1, beat=_L.beat + 1, renewed_at=now)
-        .returning(*_L)
-    )
-
-
-def _free_claims(connection: Connection, *whose: ColumnElement[bool]) -> None:
-    """Raise the fences too: what their holders still write is refused."""
-    connection.execute(
-        update(TRANSACTIONS)
-        .where(_T.claimed_by.is_not(None), *whose)
-        .values(claimed_by=None, claimed_until=None, fence=_T.fence + 1)
-    )
 
 
 def _lease(row: RowMapping) -> Lease:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, exists, select, update
+from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, exists, select, update
 
 from reconciler.core.model import TransactionId
 from reconciler.core.outbox import Message, MessageState
@@ -15,6 +15,43 @@ from reconciler.store.tables import OUTBOX
 
 _O = OUTBOX.c
 _EARLIER = OUTBOX.alias("earlier")
+_WAITS_FOR_ANOTHER = exists().where(
+    _EARLIER.c.transaction_id == _O.transaction_id,
+    _EARLIER.c.sink == _O.sink,
+    _EARLIER.c.seq < _O.seq,
+    _EARLIER.c.state == MessageState.PENDING.value,
+)
+_PICKED = (
+    select(_O.id)
+    .where(
+        _O.state == MessageState.PENDING.value,
+        _O.next_attempt_at <= bindparam("now"),
+        _O.sink.in_(bindparam("sinks", expanding=True)),
+        ~_WAITS_FOR_ANOTHER,
+    )
+    .order_by(_O.created_at, _O.seq)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_TAKING = (
+    update(OUTBOX)
+    .where(_O.id.in_(select(_PICKED.c.id)))
+    .values(next_attempt_at=bindparam("until"), attempts=_O.attempts + 1)
+    .returning(*OUTBOX.c)
+)
+_RECORDED = (
+    update(OUTBOX)
+    .where(_O.id == bindparam("of_id"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in ("state", "attempts", "next_attempt_at", "delivered_at", "last_error")
+        }
+    )
+)
+"""Made once: building a statement costs more than running it."""
 
 
 class SqlOutbox:
@@ -25,34 +62,9 @@ class SqlOutbox:
         self, now: datetime, until: datetime, limit: int, sinks: Sequence[str]
     ) -> list[Message]:
         """Messages that are due and whose turn it is, oldest first; held until `until`."""
-        waits_for_another = exists().where(
-            _EARLIER.c.transaction_id == _O.transaction_id,
-            _EARLIER.c.sink == _O.sink,
-            _EARLIER.c.seq < _O.seq,
-            _EARLIER.c.state == MessageState.PENDING.value,
-        )
-        picked = (
-            select(_O.id)
-            .where(
-                _O.state == MessageState.PENDING.value,
-                _O.next_attempt_at <= now,
-                _O.sink.in_(sinks),
-                ~waits_for_another,
-            )
-            .order_by(_O.created_at, _O.seq)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("picked")
-            .prefix_with("MATERIALIZED", dialect="postgresql")
-        )
-        taken = (
-            update(OUTBOX)
-            .where(_O.id.in_(select(picked.c.id)))
-            .values(next_attempt_at=until, attempts=_O.attempts + 1)
-            .returning(*OUTBOX.c)
-        )
+        given = {"now": now, "until": until, "limit": limit, "sinks": sinks}
         with self._database.write() as connection:
-            found = [_message(row) for row in connection.execute(taken).mappings()]
+            found = [_message(row) for row in connection.execute(_TAKING, given).mappings()]
         return sorted(found, key=lambda each: (each.created_at, each.seq))
 
     def record_messages(self, messages: Sequence[Message]) -> None:
@@ -60,18 +72,20 @@ class SqlOutbox:
         if not messages:
             return
         with self._database.write() as connection:
-            for message in messages:
-                connection.execute(
-                    update(OUTBOX)
-                    .where(_O.id == message.id)
-                    .values(
-                        state=message.state.value,
-                        attempts=message.attempts,
-                        next_attempt_at=message.next_attempt_at,
-                        delivered_at=message.delivered_at,
-                        last_error=message.last_error,
-                    )
-                )
+            connection.execute(
+                _RECORDED,
+                [
+                    {
+                        "of_id": message.id,
+                        "new_state": message.state.value,
+                        "new_attempts": message.attempts,
+                        "new_next_attempt_at": message.next_attempt_at,
+                        "new_delivered_at": message.delivered_at,
+                        "new_last_error": message.last_error,
+                    }
+                    for message in messages
+                ],
+            )
 
     def messages(self, filter: MessageFilter) -> list[Message]:
         """What `outbox list` shows, newest last."""

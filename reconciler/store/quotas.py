@@ -7,9 +7,19 @@ a call. The row is locked while it is read and written.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    RowMapping,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
@@ -23,6 +33,22 @@ from reconciler.store.tables import CALLS, INTENTS, LEGS, TENANTS, TRANSACTIONS
 FURTHEST = timedelta(seconds=30)
 """A row that is given away further ahead than this was written before a clock was set back."""
 
+_KEPT = ("state", "since", "reason", "resumes_at", "strikes", "remaining", "remaining_at")
+_ROW_UPDATE = (
+    update(TENANTS)
+    .where(TENANTS.c.code == bindparam("of_tenant"))
+    .values({name: bindparam(f"new_{name}") for name in (*_KEPT, "slots_until")})
+)
+_COUNTED = (
+    update(CALLS)
+    .where(CALLS.c.tenant == bindparam("of_tenant"), CALLS.c.day == bindparam("of_day"))
+    .values(
+        calls=CALLS.c.calls + bindparam("more_calls", type_=Integer),
+        throttled=CALLS.c.throttled + bindparam("more_throttled", type_=Integer),
+    )
+)
+"""Made once: building a statement costs more than running it."""
+
 
 class SqlQuotas:
     def __init__(self, database: Database) -> None:
@@ -34,15 +60,15 @@ class SqlQuotas:
             row = locked_row(connection, ask.tenant)
             standing = ask.standing or _standing(row)
             starts_at = _next_slot(row["slots_until"], ask.now)
-            values = _values(standing) if ask.standing is not None else {}
+            slots_until = row["slots_until"]
             if ask.seconds:
-                values["slots_until"] = starts_at + timedelta(seconds=ask.seconds)
-            elif ask.unused is not None and row["slots_until"] == ask.unused[1]:
-                values["slots_until"] = ask.unused[0]
-            if values:
-                connection.execute(
-                    update(TENANTS).where(TENANTS.c.code == ask.tenant).values(values)
-                )
+                slots_until = starts_at + timedelta(seconds=ask.seconds)
+            elif ask.unused is not None and slots_until == ask.unused[1]:
+                slots_until = ask.unused[0]
+            if ask.standing is not None or slots_until != row["slots_until"]:
+                kept = {f"new_{name}": getattr(standing, name) for name in _KEPT}
+                kept |= {"new_state": str(standing.state), "new_slots_until": slots_until}
+                connection.execute(_ROW_UPDATE, {**kept, "of_tenant": ask.tenant})
             if ask.calls or ask.throttled:
                 self._count(connection, ask)
         return Slice(starts_at, standing)
@@ -93,12 +119,8 @@ class SqlQuotas:
         return len(ids)
 
     def _count(self, connection: Connection, ask: Share) -> None:
-        c = CALLS.c
-        added = connection.execute(
-            update(CALLS)
-            .where(c.tenant == ask.tenant, c.day == ask.day)
-            .values(calls=c.calls + ask.calls, throttled=c.throttled + ask.throttled)
-        )
+        more = {"more_calls": ask.calls, "more_throttled": ask.throttled}
+        added = connection.execute(_COUNTED, {**more, "of_tenant": ask.tenant, "of_day": ask.day})
         if not added.rowcount:  # the library's row is locked: nobody else adds it meanwhile
             values = {"tenant": ask.tenant, "day": ask.day}
             values |= {"calls": ask.calls, "throttled": ask.throttled}
@@ -130,15 +152,3 @@ def _standing(row: RowMapping) -> TenantStanding:
         remaining=row["remaining"],
         remaining_at=row["remaining_at"],
     )
-
-
-def _values(standing: TenantStanding) -> dict[str, Any]:
-    return {
-        "state": str(standing.state),
-        "since": standing.since,
-        "reason": standing.reason,
-        "resumes_at": standing.resumes_at,
-        "strikes": standing.strikes,
-        "remaining": standing.remaining,
-        "remaining_at": standing.remaining_at,
-    }

@@ -230,9 +230,8 @@ class SqlStore:
 
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
-        chosen = select(PLACINGS.c.document).where(PLACINGS.c.transaction_id == id)
         with self._database.read() as connection:
-            document = connection.execute(chosen).scalar()
+            document = connection.execute(_PLACING, {"of_id": id}).scalar()
         return None if document is None else rows.placing(document)
 
     def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
@@ -343,6 +342,7 @@ def _taking(shape: _Shape) -> ReturningUpdate[Any]:
     )
 
 
+_PLACING = select(PLACINGS.c.document).where(PLACINGS.c.transaction_id == bindparam("of_id"))
 _MINE = LEASES.c.owner == bindparam("of_owner")
 _TERMS = select(LEASES.c.tenant, LEASES.c.term).where(_MINE)
 

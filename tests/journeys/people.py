@@ -292,7 +292,7 @@ def caller(m: Month, book: Book) -> Life:
         if not book.plan.asks_next or book.ever(Event.CANCELLED) or book.ever(Event.LEFT):
             return
         yield m.luck(book).hours(8, 40)
-        refused = m.stored(book).status is DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER
+        refused = m.status(book) is DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER
         if refused and book.where is Where.SHELF and not book.ever(Event.CANCELLED):
             tried = [book.plan.lender, *(plan.lender for plan, _ in book.former)]
             plan = draw_next(m.luck(book), book.plan, tried)

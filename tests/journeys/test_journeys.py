@@ -20,9 +20,9 @@ from tests.journeys.summary import summary
 from tests.support import canaries
 
 JOURNEYS_A_MONTH = 200
-MONTHS = 6
+MONTHS = 10
 MANY_MONTHS = 100
-"""What a build can wait for: 1,200 journeys; the many are played with `-m long`."""
+"""What a build can wait for: 2,000 journeys; the many are played with `-m long`."""
 
 
 @pytest.fixture
