@@ -32,13 +32,11 @@ from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
 from reconciler.libraries import Libraries
-from reconciler.ports import (
-    CallMade,
-    Census,
-    Clock,
-    Owner,
-    Sink,
-)
+from reconciler.ports.clock import Clock
+from reconciler.ports.leases import Owner
+from reconciler.ports.outbox import Sink
+from reconciler.ports.reports import Census
+from reconciler.ports.survey import CallMade
 from reconciler.processes import is_dead, this_process
 from reconciler.settings import LogSink as LogSettings
 from reconciler.settings import Settings

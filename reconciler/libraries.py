@@ -16,15 +16,10 @@ from typing import TYPE_CHECKING
 from reconciler import logs
 from reconciler.core.model import HostLmsCode
 from reconciler.errors import SettingsError
-from reconciler.ports import (
-    AlmaReader,
-    AlmaSurveyor,
-    AlmaWriter,
-    CallMade,
-    Clock,
-    InstitutionTally,
-    SharedQuota,
-)
+from reconciler.ports.alma import AlmaReader, AlmaWriter
+from reconciler.ports.clock import Clock
+from reconciler.ports.quotas import SharedQuota
+from reconciler.ports.survey import AlmaSurveyor, CallMade, InstitutionTally
 from reconciler.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from reconciler.core.outbox import MessageState
 from reconciler.engine.health import DaemonRole, Health
 from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Outcome, OutcomeKind
-from reconciler.ports import CallMade, Census, InstitutionTally
+from reconciler.ports.reports import Census
+from reconciler.ports.survey import CallMade, InstitutionTally
 
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 

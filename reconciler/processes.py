@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 
 from reconciler.clock import new_id
-from reconciler.ports import Owner
+from reconciler.ports.leases import Owner
 
 _SEPARATOR = "|"
 

@@ -16,7 +16,8 @@ from loguru import logger
 from reconciler.core.standing import TenantStanding, Terms
 from reconciler.core.status import TenantState
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Clock, Share, SharedQuota, Slice
+from reconciler.ports.clock import Clock
+from reconciler.ports.quotas import Share, SharedQuota, Slice
 
 SAME_TROUBLE = timedelta(hours=1)
 

@@ -19,7 +19,7 @@ import httpx
 
 from reconciler.alma.failures import of_transport, unreadable
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 LANES = 8
 LARGEST_BODY = 8 * 1024 * 1024

@@ -25,7 +25,8 @@ from reconciler.alma.failures import of_answer, unreadable
 from reconciler.alma.valve import Valve
 from reconciler.core.standing import Purpose
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
-from reconciler.ports import CallMade, Clock
+from reconciler.ports.clock import Clock
+from reconciler.ports.survey import CallMade
 
 ROOT = "/almaws/v1"
 JSON = "application/json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 NEGLIGIBLE = 1e-6
 """Seconds below which a wait is over; no clock is more exact."""

@@ -8,7 +8,7 @@ from reconciler.alma.document import child, children, flag, text
 from reconciler.alma.gateway import get
 from reconciler.alma.reader import PAGE, Reader
 from reconciler.core.model import LibraryCode
-from reconciler.ports import InstitutionSight, KeyArea, LibrarySight
+from reconciler.ports.survey import InstitutionSight, KeyArea, LibrarySight
 
 PROBES: dict[KeyArea, tuple[str, ...]] = {
     KeyArea.USERS: ("users", "operation", "test"),

@@ -17,7 +17,8 @@ from reconciler.core import standing as core
 from reconciler.core.standing import Admission, Purpose, TenantStanding, Terms, admission
 from reconciler.core.status import TenantState
 from reconciler.errors import SPEAKS_OF_AN_OUTAGE, AlmaFailure, FailureKind
-from reconciler.ports import Clock, SharedQuota
+from reconciler.ports.clock import Clock
+from reconciler.ports.quotas import SharedQuota
 
 FAILURES_IN_A_ROW = 10
 DIFFERENT_TARGETS = 3

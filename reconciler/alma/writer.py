@@ -27,7 +27,7 @@ from reconciler.core.model import (
     UserId,
     UserSight,
 )
-from reconciler.ports import ItemKey, NewHold, NewItem, NewLoan, NewUser
+from reconciler.ports.alma import ItemKey, NewHold, NewItem, NewLoan, NewUser
 
 XML = "application/xml"
 

@@ -19,7 +19,8 @@ from reconciler.engine.plan import Prospect, prospects
 from reconciler.engine.quota_views import standing_view
 from reconciler.engine.reconcile import OutcomeKind
 from reconciler.engine.views import Json
-from reconciler.ports import Lease, Selection
+from reconciler.ports.leases import Lease
+from reconciler.ports.store import Selection
 from reconciler.processes import shown
 
 PLAN_COLUMNS = ("id", "from", "to", "rule", "inferred", "because", "effects")

@@ -16,7 +16,7 @@ from reconciler.engine.doctor.checkup import Checkup, examine
 from reconciler.engine.doctor.institution import Institution
 from reconciler.engine.doctor.premises import Premises
 from reconciler.errors import SettingsError
-from reconciler.ports import SecretSight
+from reconciler.ports.survey import SecretSight
 from reconciler.store.filesystem import MOUNTS
 from reconciler.store.survey import survey
 

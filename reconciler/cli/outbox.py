@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli.output import Format, put_rows, say
 from reconciler.cli.shell import OutputOption, known_word, opened
-from reconciler.ports import MessageFilter
+from reconciler.ports.outbox import MessageFilter
 
 outbox = typer.Typer(help="Notifications and their deliveries.")
 

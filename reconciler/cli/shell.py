@@ -18,7 +18,7 @@ from reconciler.wording import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.app import App
-    from reconciler.ports import Filter
+    from reconciler.ports.reports import Filter
     from reconciler.settings import Settings
 
 SettingsOption = Annotated[
@@ -120,7 +120,7 @@ def filter_of(
     """The filter that these options name; a usage error for a word that is none."""
     from reconciler.core.model import HostLmsCode
     from reconciler.core.status import DcbStatus
-    from reconciler.ports import Filter
+    from reconciler.ports.reports import Filter
 
     known = known_word("--status", status, [str(each) for each in DcbStatus]) if status else None
     check_tenant(app, tenant)

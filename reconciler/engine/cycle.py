@@ -17,7 +17,11 @@ from reconciler.core.status import TenantState
 from reconciler.engine.hints import Sweeper
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler
 from reconciler.engine.storage import Storage
-from reconciler.ports import Claim, Clock, Gates, Lease, Owner, Quotas, Selection, Store
+from reconciler.ports.clock import Clock
+from reconciler.ports.leases import Lease, Owner
+from reconciler.ports.quotas import Gates, Quotas
+from reconciler.ports.store import Selection, Store
+from reconciler.ports.written import Claim
 
 AT_ONCE_PER_TENANT = 16
 """Looks under way at one tenant; its connections (8) and its limiter are the real bounds."""

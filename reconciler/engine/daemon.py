@@ -27,7 +27,7 @@ from reconciler.engine.tenure import Tenure
 from reconciler.engine.ticker import Ticker
 from reconciler.engine.vigil import LOOKS, Tell, Vigil
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 from reconciler.processes import shown
 
 DRAIN = 6.0

@@ -40,7 +40,10 @@ from reconciler.engine.views import (
     row_view,
     transaction_view,
 )
-from reconciler.ports import Clock, Entrance, Filter, LateSince, Store
+from reconciler.ports.clock import Clock
+from reconciler.ports.reports import Filter, LateSince
+from reconciler.ports.store import Store
+from reconciler.ports.written import Entrance
 
 ITEM_WORDS = (
     ItemState.IN_PLACE,

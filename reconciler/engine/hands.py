@@ -20,7 +20,10 @@ from reconciler.engine.settling import Recorder
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
 from reconciler.errors import StoreUnavailable, UnknownTransaction
-from reconciler.ports import Clock, Intervention, Owner, Store
+from reconciler.ports.clock import Clock
+from reconciler.ports.leases import Owner
+from reconciler.ports.store import Store
+from reconciler.ports.written import Intervention
 
 JUDGES: dict[Command, Judge] = {
     Command.POLL: poll,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from loguru import logger
 
 from reconciler.core.model import HostLmsCode
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 
 class CheckName(StrEnum):

@@ -25,7 +25,10 @@ from reconciler.core.model import BibGlance, HostLmsCode, MmsId, Policy
 from reconciler.core.status import DcbStatus
 from reconciler.engine.storage import Storage
 from reconciler.errors import AlmaFailure, FailureKind, SettingsError
-from reconciler.ports import AlmaReader, Clock, Gates, Hints, Swept
+from reconciler.ports.alma import AlmaReader
+from reconciler.ports.clock import Clock
+from reconciler.ports.hints import Hints, Swept
+from reconciler.ports.quotas import Gates
 
 SAYS_NOTHING_OF_LISTS = frozenset(
     {

@@ -42,7 +42,7 @@ from reconciler.core.transitions import TRANSITIONS
 from reconciler.engine.lines import BadLine, Line, Part, Text, read_lines
 from reconciler.engine.placing_lines import ItemPart, PatronPart, pickup_place, placing
 from reconciler.engine.settling import Recorder
-from reconciler.ports import Entrance
+from reconciler.ports.written import Entrance
 from reconciler.wording import did_you_mean
 
 

@@ -42,7 +42,7 @@ from reconciler.core.ours import (
 from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
 from reconciler.core.view import View
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import AlmaReader
+from reconciler.ports.alma import AlmaReader
 
 T = TypeVar("T")
 

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from reconciler.core.model import HistoryEntry, HostLmsCode, Pause, TransactionId
 from reconciler.core.status import HistoryKind, PauseScope
 from reconciler.engine.storage import Storage
-from reconciler.ports import Clock, Pauses, Store
+from reconciler.ports.clock import Clock
+from reconciler.ports.pauses import Pauses
+from reconciler.ports.store import Store
 
 LOOK_AGAIN = 0.1
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.model import HostLmsCode
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 _doing: ContextVar[str | None] = ContextVar("doing", default=None)
 """What the current task works at; tasks inherit it, so that a call counts for its own duty."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.core.model import HostLmsCode
 from reconciler.engine.storage import Storage
-from reconciler.ports import Quotas, Share, Slice
+from reconciler.ports.quotas import Quotas, Share, Slice
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding, Terms
 from reconciler.engine.views import Json, instant
-from reconciler.ports import CallsOfDay
+from reconciler.ports.quotas import CallsOfDay
 
 TOO_EARLY = timedelta(hours=1)
 """Before so much of a day has passed, its pace says nothing."""

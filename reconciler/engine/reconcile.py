@@ -25,7 +25,9 @@ from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
 from reconciler.engine.settling import Recorder, Settler, as_written
 from reconciler.errors import SettingsError, StoreUnavailable
-from reconciler.ports import Claim, Clock, Gates, Settlement
+from reconciler.ports.clock import Clock
+from reconciler.ports.quotas import Gates
+from reconciler.ports.written import Claim, Settlement
 
 FROZEN = "nothing is concluded: much that was there is not found at one of its libraries"
 

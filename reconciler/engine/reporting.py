@@ -15,7 +15,9 @@ from reconciler.core.model import Transaction
 from reconciler.core.status import IntentState
 from reconciler.engine.desk import Desk
 from reconciler.engine.views import Json, instant, pause_view
-from reconciler.ports import Clock, Filter, Pauses, Reports
+from reconciler.ports.clock import Clock
+from reconciler.ports.pauses import Pauses
+from reconciler.ports.reports import Filter, Reports
 
 A_DAY = timedelta(days=1)
 

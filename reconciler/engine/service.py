@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.cycle import CycleReport
-from reconciler.ports import Store
+from reconciler.ports.store import Store
 
 
 class Service(Protocol):

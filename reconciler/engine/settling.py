@@ -23,7 +23,8 @@ from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
-from reconciler.ports import Claim, Settlement, Store, happened_at
+from reconciler.ports.store import Store
+from reconciler.ports.written import Claim, Settlement, happened_at
 
 ACTOR = "reconciler"
 BATCH = 64

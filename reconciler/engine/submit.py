@@ -36,7 +36,8 @@ from reconciler.engine.preflight import Preflight
 from reconciler.engine.settling import Recorder
 from reconciler.engine.telling import Herald
 from reconciler.errors import UnknownTransaction
-from reconciler.ports import Entrance, Store
+from reconciler.ports.store import Store
+from reconciler.ports.written import Entrance
 from reconciler.wording import did_you_mean
 
 COLLECTED_AS_A_STRANGER = frozenset({Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITED})

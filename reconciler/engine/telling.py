@@ -27,7 +27,9 @@ from reconciler.core.outbox import (
 )
 from reconciler.core.status import HistoryKind
 from reconciler.engine.storage import Storage
-from reconciler.ports import Clock, Notice, Outbox, Sink
+from reconciler.ports.clock import Clock
+from reconciler.ports.outbox import Outbox, Sink
+from reconciler.ports.written import Notice
 
 AT_ONCE = 100
 HOLD = timedelta(minutes=2)

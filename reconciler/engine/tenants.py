@@ -8,7 +8,8 @@ from reconciler.core.model import HostLmsCode, Policy
 from reconciler.engine.health import Health
 from reconciler.engine.progress import Progress
 from reconciler.engine.views import Json, instant
-from reconciler.ports import Census, InstitutionTally, TransactionHealth
+from reconciler.ports.reports import Census, TransactionHealth
+from reconciler.ports.survey import InstitutionTally
 
 
 def tenants_view(

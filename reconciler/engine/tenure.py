@@ -20,7 +20,8 @@ from loguru import logger
 from reconciler.core.model import HostLmsCode
 from reconciler.engine.storage import Storage
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Clock, Lease, Leases, Owner
+from reconciler.ports.clock import Clock
+from reconciler.ports.leases import Lease, Leases, Owner
 
 RENEWALS = 3
 """A lease is renewed at a third, so that two renewals may fail."""

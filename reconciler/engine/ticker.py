@@ -14,7 +14,7 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEv
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from loguru import logger
 
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 STEP = 2.0
 """Seconds by which the two clocks may drift apart between two looks at them."""

@@ -28,7 +28,7 @@ from reconciler.core.model import (
 from reconciler.core.outbox import Message
 from reconciler.core.status import Resource, next_expected
 from reconciler.core.view import View
-from reconciler.ports import Tried
+from reconciler.ports.store import Tried
 
 Json = dict[str, Any]
 

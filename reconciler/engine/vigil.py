@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from reconciler.engine.progress import Progress
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 
 DUTY = "vigil"
 LOOKS = 4

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from reconciler.core.model import Leg, TransactionId
 from reconciler.core.status import DcbStatus
-from reconciler.ports import Entrance, Tried
+from reconciler.ports.store import Tried
+from reconciler.ports.written import Entrance
 from reconciler.store import rows, settlements
 from reconciler.store.loading import load_one
 from reconciler.store.tables import LEGS, OUTBOX, PLACINGS, SUPPLIERS_TRIED, TRANSACTIONS

@@ -41,7 +41,7 @@ from reconciler.core.hints import (
 )
 from reconciler.core.model import HostLmsCode, MmsId, TransactionId
 from reconciler.core.status import OPEN_INTENTS, DcbStatus, Role, Workflow
-from reconciler.ports import Swept
+from reconciler.ports.hints import Swept
 from reconciler.store.database import Database
 from reconciler.store.libraries import inserting, locked_row
 from reconciler.store.standing import IS_COVERED

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HostLmsCode
-from reconciler.ports import Lease, Owner, Presence
+from reconciler.ports.leases import Lease, Owner, Presence
 from reconciler.store.database import Database
 from reconciler.store.tables import DAEMONS, LEASES, TRANSACTIONS
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, exists, se
 
 from reconciler.core.model import TransactionId
 from reconciler.core.outbox import Message, MessageState
-from reconciler.ports import MessageFilter
+from reconciler.ports.outbox import MessageFilter
 from reconciler.store.database import Database
 from reconciler.store.tables import OUTBOX
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
 from reconciler.core.status import IntentState, TenantState
-from reconciler.ports import CallsOfDay, Share, Slice
+from reconciler.ports.quotas import CallsOfDay, Share, Slice
 from reconciler.store.database import Database
 from reconciler.store.libraries import locked_row
 from reconciler.store.loading import IDS_PER_STATEMENT

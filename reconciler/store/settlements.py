@@ -30,7 +30,7 @@ from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionI
 from reconciler.core.outbox import MessageState
 from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import ThingState
-from reconciler.ports import Intervention, Notice, Settlement, Written, happened_at
+from reconciler.ports.written import Intervention, Notice, Settlement, Written, happened_at
 from reconciler.store import rows
 from reconciler.store.standing import MAY_FIRE
 from reconciler.store.tables import (

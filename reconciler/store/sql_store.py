@@ -30,17 +30,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
 from reconciler.core.placing import Placing
 from reconciler.core.status import LIVE, OPEN_INTENTS, DcbStatus
-from reconciler.ports import (
-    Claim,
-    Entrance,
-    Filter,
-    Intervention,
-    LateSince,
-    Owner,
-    Selection,
-    Settlement,
-    Tried,
-)
+from reconciler.ports.leases import Owner
+from reconciler.ports.reports import Filter, LateSince
+from reconciler.ports.store import Selection, Tried
+from reconciler.ports.written import Claim, Entrance, Intervention, Settlement
 from reconciler.store import admission, rows, settlements
 from reconciler.store.database import Database
 from reconciler.store.loading import complete, load, load_one

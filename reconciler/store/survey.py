@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from reconciler.core.model import HostLmsCode, LibraryCode
 from reconciler.core.status import EffectKind, IntentState
 from reconciler.errors import SchemaError, StoreUnavailable
-from reconciler.ports import DatabaseSight
+from reconciler.ports.survey import DatabaseSight
 from reconciler.store import migrate
 from reconciler.store.database import Database
 from reconciler.store.filesystem import MOUNTS, filesystem_of

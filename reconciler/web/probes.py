@@ -13,7 +13,7 @@ from starlette.responses import Response
 from reconciler.app import App
 from reconciler.engine.health import Check, Health
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Census
+from reconciler.ports.reports import Census
 from reconciler.web.answers import Current, lines
 
 CENSUS_WITHIN = 5.0

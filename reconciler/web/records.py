@@ -12,7 +12,7 @@ from reconciler.core.status import DcbStatus
 from reconciler.engine.desk import BadRequest
 from reconciler.engine.health import Health
 from reconciler.engine.tenants import tenants_view
-from reconciler.ports import Filter
+from reconciler.ports.reports import Filter
 from reconciler.web.answers import Current, json_answer
 from reconciler.wording import did_you_mean
 

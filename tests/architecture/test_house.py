@@ -45,7 +45,7 @@ from reconciler.engine.hands import JUDGES
 from reconciler.engine.reconcile import OutcomeKind
 from reconciler.errors import FailureKind
 from reconciler.metrics import METRICS, RESULTS, Name, markdown
-from reconciler.ports import KeyArea
+from reconciler.ports.survey import KeyArea
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "reconciler").rglob("*.py"))

@@ -124,7 +124,7 @@ def run(settings: dict[str, Any]) -> dict[str, float]:
 
 
 async def cycles(settings: dict[str, Any]) -> dict[str, float]:
-    from reconciler.ports import Selection
+    from reconciler.ports.store import Selection
     from tests.support.build import UNI_A
 
     app = App(Settings.model_validate(settings), environ=dict(KEYS))

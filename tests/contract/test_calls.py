@@ -34,7 +34,15 @@ from reconciler.core.model import (
 )
 from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure
-from reconciler.ports import AlmaReader, AlmaWriter, ItemKey, NewHold, NewItem, NewLoan, NewUser
+from reconciler.ports.alma import (
+    AlmaReader,
+    AlmaWriter,
+    ItemKey,
+    NewHold,
+    NewItem,
+    NewLoan,
+    NewUser,
+)
 from reconciler.sandbox import Institution, Sandbox, sample_world
 from tests.support.build import NOW
 from tests.support.clock import FakeClock

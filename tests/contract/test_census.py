@@ -19,7 +19,8 @@ from reconciler.core.model import (
 )
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, Role
 from reconciler.errors import StoreUnavailable
-from reconciler.ports import Entrance, Filter, HealthCount, TransactionHealth, Waiting
+from reconciler.ports.reports import Filter, HealthCount, TransactionHealth, Waiting
+from reconciler.ports.written import Entrance
 from reconciler.store.census import census
 from reconciler.store.database import Database
 from reconciler.store.pauses import SqlPauses

@@ -31,17 +31,10 @@ from reconciler.core.status import (
     Workflow,
 )
 from reconciler.errors import UnknownTransaction
-from reconciler.ports import (
-    Claim,
-    Entrance,
-    Filter,
-    Intervention,
-    LateSince,
-    Notice,
-    Owner,
-    Selection,
-    Settlement,
-)
+from reconciler.ports.leases import Owner
+from reconciler.ports.reports import Filter, LateSince
+from reconciler.ports.store import Selection
+from reconciler.ports.written import Claim, Entrance, Intervention, Notice, Settlement
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.pauses import SqlPauses

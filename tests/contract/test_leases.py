@@ -6,7 +6,9 @@ import threading
 from datetime import timedelta
 
 from reconciler.core.model import TransactionId
-from reconciler.ports import Claim, Lease, Owner, Selection, Settlement
+from reconciler.ports.leases import Lease, Owner
+from reconciler.ports.store import Selection
+from reconciler.ports.written import Claim, Settlement
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.sql_store import SqlStore

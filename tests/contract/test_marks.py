@@ -16,7 +16,9 @@ from reconciler.core.hints import Trust, fingerprint, glanced
 from reconciler.core.model import BibGlance, HostLmsCode, MmsId, TransactionId
 from reconciler.core.status import DcbStatus, Role
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import Entrance, Selection, Swept
+from reconciler.ports.hints import Swept
+from reconciler.ports.store import Selection
+from reconciler.ports.written import Entrance
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve
 from reconciler.store.database import Database
 from reconciler.store.hints import SqlHints

@@ -27,7 +27,7 @@ from reconciler.core.model import (
 )
 from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import Clock
+from reconciler.ports.clock import Clock
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve
 
 K = FailureKind

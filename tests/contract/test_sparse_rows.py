@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine, event, text
 from reconciler.core.decide import decide
 from reconciler.core.model import HistoryEntry, HostLmsCode, Leg, Pause, Transaction, TransactionId
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
-from reconciler.ports import Claim, Entrance, Owner, Selection, Settlement
+from reconciler.ports.leases import Owner
+from reconciler.ports.store import Selection
+from reconciler.ports.written import Claim, Entrance, Settlement
 from reconciler.store.database import Database
 from reconciler.store.pauses import SqlPauses
 from reconciler.store.sql_store import SqlStore

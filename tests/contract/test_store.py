@@ -33,7 +33,10 @@ from reconciler.core.status import (
     Workflow,
 )
 from reconciler.errors import UnknownTransaction
-from reconciler.ports import Claim, Entrance, Filter, Owner, Selection, Settlement
+from reconciler.ports.leases import Owner
+from reconciler.ports.reports import Filter
+from reconciler.ports.store import Selection
+from reconciler.ports.written import Claim, Entrance, Settlement
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from reconciler.store.pauses import SqlPauses

@@ -16,7 +16,7 @@ from reconciler.alma.valve import Valve
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import KeyArea
+from reconciler.ports.survey import KeyArea
 from reconciler.sandbox import Sandbox, sample_world
 from tests.support.clock import FakeClock
 from tests.support.lab import START

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, TransactionId
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, Role
-from reconciler.ports import Entrance
+from reconciler.ports.written import Entrance
 from reconciler.store.database import Database
 from reconciler.store.quotas import SqlQuotas
 from reconciler.store.sql_store import SqlStore

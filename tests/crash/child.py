@@ -30,7 +30,8 @@ from reconciler.core.status import OPEN_INTENTS, IntentState
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.effects import runner
 from reconciler.engine.settling import Settler
-from reconciler.ports import MessageFilter, Settlement
+from reconciler.ports.outbox import MessageFilter
+from reconciler.ports.written import Settlement
 from reconciler.settings import Settings
 from reconciler.store import settlements
 from reconciler.store.database import Database

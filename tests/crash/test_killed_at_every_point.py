@@ -22,7 +22,7 @@ from reconciler.app import App
 from reconciler.core.model import TransactionId
 from reconciler.core.outbox import EventType, MessageState
 from reconciler.core.status import DcbStatus, HistoryKind
-from reconciler.ports import MessageFilter
+from reconciler.ports.outbox import MessageFilter
 from reconciler.sandbox import sample_world, serve
 from reconciler.settings import Settings
 from tests.crash import child

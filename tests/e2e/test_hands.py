@@ -24,7 +24,8 @@ from reconciler.core.status import (
     ThingState,
 )
 from reconciler.engine.hands import HandsReport
-from reconciler.ports import Owner, Selection
+from reconciler.ports.leases import Owner
+from reconciler.ports.store import Selection
 from reconciler.store.leases import SqlLeases
 from tests.support.lab import Book, Lab
 from tests.support.lab import lab as make_lab

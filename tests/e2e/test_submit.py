@@ -263,7 +263,7 @@ def test_what_an_observed_library_would_be_asked_for_is_withheld_until_it_acts(
 def test_a_client_of_an_observed_library_has_no_writing_methods(world: World) -> None:
     from reconciler.alma.writer import Writer
     from reconciler.errors import SettingsError
-    from reconciler.ports import AlmaReader, AlmaWriter
+    from reconciler.ports.alma import AlmaReader, AlmaWriter
 
     app = world.app()
     reader = app.libraries.reader("uni-a")  # type: ignore[arg-type]

@@ -33,7 +33,9 @@ from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement
 from reconciler.engine.settling import as_written
 from reconciler.engine.storage import Storage
-from reconciler.ports import Filter, Settlement, Store
+from reconciler.ports.reports import Filter
+from reconciler.ports.store import Store
+from reconciler.ports.written import Settlement
 from reconciler.sandbox import Institution, Sandbox, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people

@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.core.cadence import AROUND_DUE, JITTER, PACE
 from reconciler.core.model import Transaction
 from reconciler.core.status import DcbStatus
-from reconciler.ports import Settlement
+from reconciler.ports.written import Settlement
 from tests.journeys.month import InlineStorage
 from tests.journeys.weather import Death
 from tests.support.timeline import HostClock

@@ -12,7 +12,7 @@ from reconciler.core.status import DcbStatus, EffectKind, Role, ThingKind, Workf
 from reconciler.engine.intake import Registrar, track_lines
 from reconciler.engine.lines import BadLine
 from reconciler.engine.settling import Recorder
-from reconciler.ports import Entrance
+from reconciler.ports.written import Entrance
 from tests.support.build import NOW, policy
 
 LEG_A = {

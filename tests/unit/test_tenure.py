@@ -11,7 +11,7 @@ import pytest
 from reconciler.core.model import HostLmsCode
 from reconciler.engine.storage import Storage
 from reconciler.engine.tenure import Process, Tenure
-from reconciler.ports import Owner
+from reconciler.ports.leases import Owner
 from reconciler.store.database import Database
 from reconciler.store.leases import SqlLeases
 from tests.support.clock import FakeClock

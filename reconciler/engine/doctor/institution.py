@@ -23,7 +23,7 @@ from reconciler.engine.doctor.findings import (
 from reconciler.engine.doctor.reads import tried
 from reconciler.engine.doctor.setup import Setup
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import AlmaSurveyor, DatabaseSight, KeyArea
+from reconciler.ports.survey import AlmaSurveyor, DatabaseSight, KeyArea
 
 CLOCKS_AGREE = 30.0
 """Seconds of difference that harm nothing: looks and settle times are longer."""

@@ -14,7 +14,7 @@ from reconciler.engine.doctor.findings import (
     present,
     unknown,
 )
-from reconciler.ports import DatabaseSight, SecretSight
+from reconciler.ports.survey import DatabaseSight, SecretSight
 
 OVER_A_NETWORK = frozenset(
     """

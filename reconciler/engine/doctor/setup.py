@@ -23,7 +23,7 @@ from reconciler.engine.doctor.findings import (
 )
 from reconciler.engine.doctor.reads import Read, tried
 from reconciler.errors import AlmaFailure
-from reconciler.ports import AlmaSurveyor, LibrarySight
+from reconciler.ports.survey import AlmaSurveyor, LibrarySight
 from reconciler.wording import nearest
 
 MANY = 8

@@ -32,7 +32,7 @@ from reconciler.engine.effects.work import (
     user_absent,
 )
 from reconciler.errors import AlmaFailure
-from reconciler.ports import ItemKey, NewLoan
+from reconciler.ports.alma import ItemKey, NewLoan
 
 PLEASE_DO_NOT_RENEW = "Please do not renew: another reader waits for this book at its library."
 

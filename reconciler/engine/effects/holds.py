@@ -28,7 +28,7 @@ from reconciler.engine.effects.work import (
     user_absent,
 )
 from reconciler.errors import AlmaFailure
-from reconciler.ports import NewHold
+from reconciler.ports.alma import NewHold
 
 
 class EnsureHold(PlainVerb):

@@ -23,7 +23,7 @@ from reconciler.engine.effects.work import (
     not_configured,
 )
 from reconciler.errors import AlmaFailure
-from reconciler.ports import NewUser
+from reconciler.ports.alma import NewUser
 
 EXTEND_BEFORE = timedelta(days=30)
 """Longer than any wait between a hold and its loan (lesson 12)."""

@@ -27,7 +27,7 @@ from reconciler.engine.effects.work import (
     not_configured,
 )
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import ItemKey, NewItem
+from reconciler.ports.alma import ItemKey, NewItem
 
 ITEM_DELETE_ERROR = "401849"
 BIB_DELETE_ERROR = "4022020"

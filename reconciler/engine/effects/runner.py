@@ -38,7 +38,10 @@ from reconciler.engine.effects.work import Blocked, Made, Missing, Moot, Sight, 
 from reconciler.engine.settling import ACTOR, Settler, as_written
 from reconciler.engine.storage import Storage
 from reconciler.errors import AlmaFailure
-from reconciler.ports import AlmaWriter, Claim, Clock, Settlement, Store
+from reconciler.ports.alma import AlmaWriter
+from reconciler.ports.clock import Clock
+from reconciler.ports.store import Store
+from reconciler.ports.written import Claim, Settlement
 
 STEPS_AT_ONCE = 60
 """More steps than any transaction has effects; a guard against one that never ends."""

@@ -18,7 +18,7 @@ from reconciler.core.placing import LibraryConfig, Placing, marker, system_numbe
 from reconciler.core.refusals import refusal_rule
 from reconciler.core.status import ThingKind, ThingState
 from reconciler.errors import AlmaFailure, FailureKind
-from reconciler.ports import AlmaWriter, ItemKey
+from reconciler.ports.alma import AlmaWriter, ItemKey
 
 LOOKS_OF_ABSENCE = 3
 """With the waits between unreadable looks: some four minutes, more than any Alma needs."""

@@ -1,0 +1,49 @@
+"""Telling others what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.core.model import TransactionId
+from reconciler.core.outbox import Delivery, Message, MessageState
+
+
+class Sink(Protocol):
+    """One place that is told of events."""
+
+    @property
+    def name(self) -> str:
+        """The same over restarts; it tells no secret."""
+
+    async def deliver(self, message: Message, now: datetime, /) -> Delivery:
+        """One try; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What `outbox list` shows and `outbox replay` sends again."""
+
+    ids: tuple[str, ...] = ()
+    state: MessageState | None = None
+    transaction: TransactionId | None = None
+    since: datetime | None = None
+
+
+class Outbox(Protocol):
+    """The messages of our database; they are written by settlements."""
+
+    def claim_messages(
+        self, now: datetime, until: datetime, limit: int, sinks: Sequence[str]
+    ) -> list[Message]:
+        """Messages that are due and whose turn it is, oldest first; held until `until`."""
+
+    def record_messages(self, messages: Sequence[Message]) -> None:
+        """How deliveries went."""
+
+    def messages(self, filter: MessageFilter) -> list[Message]: ...
+
+    def replay(self, filter: MessageFilter, now: datetime) -> int:
+        """Send these again, with their old ids; how many there are."""
