@@ -1,4 +1,4 @@
-"""One Alma, to read, to write and to survey."""
+"""One Alma, to read and to write."""
 
 from __future__ import annotations
 
