@@ -145,7 +145,7 @@ def _end_untold(view: View, status: DcbStatus) -> Attention | None:
     if side is None or side.is_external or status not in BEFORE_LOAN:
         return None
     is_over = side.request_state is RequestState.CLOSED and side.shows_no_loan
-    if not is_over or not side.end_is_forgotten:
+    if not is_over or not side.end_is_forgotten or side.leg.loan_seen_at is not None:
         return None
     return Attention(
         ParkReason.END_UNTOLD,
@@ -232,7 +232,8 @@ def _taken_from_the_shelf(view: View, status: DcbStatus) -> Attention | None:
     if side is None or side.role is not Role.SUPPLIER or status not in BEFORE_LOAN:
         return None
     stood_there = side.leg.request.state == RequestState.ON_HOLD_SHELF
-    if not (stood_there and side.seen.loaned_to_other):
+    still_does = side.request_state in (None, RequestState.ON_HOLD_SHELF)
+    if not stood_there or still_does or not side.seen.loaned_to_other:
         return None
     return _about(
         ParkReason.LOAN_NOT_OURS,

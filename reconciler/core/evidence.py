@@ -249,6 +249,10 @@ def _completed_loan(side: Side) -> Finding:
         return _cannot_say(side, ReadKind.LOAN, seen)
     if side.seen.completed_loan.value is None:
         return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+    if side.leg.loan_seen_at is not None and side.item_state in AT_REST:
+        if side.loan_state is None:
+            return _cannot_say(side, ReadKind.LOAN, seen)
+        return _holds(f"a loan of ours was seen at the {side.role}, and its item is back", seen)
     return _no(f"no completed loan of ours is on record at the {side.role}", seen)
 
 
@@ -391,7 +395,8 @@ def _ended_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
         return _cannot_say(side, ReadKind.REQUEST, seen)
     if side.request_is_live:
         return _no(f"the {side.role}'s request stands", seen)
-    if side.loan_state in (LoanState.ACTIVE, LoanState.COMPLETE):
+    was_lent = side.leg.loan_seen_at is not None and not side.is_external
+    if was_lent or side.loan_state in (LoanState.ACTIVE, LoanState.COMPLETE):
         return _no(f"the {side.role}'s request is closed because it was filled", seen)
     if side.request_state is RequestState.CANCELLED:
         return _holds(f"the {side.role}'s request was cancelled", seen)
@@ -484,7 +489,7 @@ def _and_never_lent(view: View, found: Finding) -> Finding:
     for kind in (ReadKind.LOAN, ReadKind.COMPLETED_LOAN):
         if side.seen.of(kind).value is None:
             return _cannot_say(side, kind, seen)
-    if side.loan_state is not LoanState.ABSENT:
+    if side.loan_state is not LoanState.ABSENT or side.leg.loan_seen_at is not None:
         return _no(f"the {side.role}'s request is closed because it was filled", seen)
     if side.end_is_forgotten:
         return Finding(Verdict.WAITS, end_is_untold(side), seen)

@@ -132,6 +132,27 @@ def test_a_loan_that_still_shows_is_the_loan(workflow: Workflow, status: DcbStat
     assert made.transaction.outcome not in (Outcome.CANCELLED, Outcome.NOT_SUPPLIED)
 
 
+@WAYS
+def test_a_loan_that_was_seen_is_no_secret_once_it_is_forgotten(
+    workflow: Workflow, status: DcbStatus
+) -> None:
+    """The lend had to wait for something else when its reader had the book."""
+    before = ended(workflow, status, OLD)
+    seen = before.with_legs(
+        {
+            leg.role: replace(leg, loan_seen_at=NOW - LOANS_KEPT)
+            for leg in before.legs
+            if SIGHTS[workflow, status].get(leg.role) is UNFILLED
+        }
+    )
+    made = decided(seen, **SIGHTS[workflow, status])
+    assert made.newly_parked is None
+    assert made.transaction.outcome not in (Outcome.CANCELLED, Outcome.NOT_SUPPLIED)
+    if status not in (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, S.CONFIRMED):
+        assert S.LOANED in [hop.target for hop in made.hops]
+        assert S.RETURN_TRANSIT in [hop.target for hop in made.hops]
+
+
 # --- whose hold it is that may have been filled -----------------------------------------
 
 REFUSED = {"supplier": UNFILLED, "borrower": AT_BORROWER}
