@@ -123,6 +123,10 @@ READS: dict[str, tuple[Act, str]] = {
         lambda at: at.writer.bibs_with_number("(DCB)1"),
         "GET /bibs?other_system_id=%28DCB%291",
     ),
+    "glances": (
+        lambda at: at.writer.glances([at.bib, at.bare_bib]),
+        "GET /bibs?mms_id={bib}%2C{bare_bib}&view=full&expand=p_avail%2Crequests",
+    ),
     "holdings": (lambda at: at.writer.holdings(at.bib), "GET /bibs/{bib}/holdings?"),
     "request_options": (
         lambda at: at.writer.request_options(*at.held, at.user),
