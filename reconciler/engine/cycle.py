@@ -193,7 +193,7 @@ class Cycle:
         under_way: Set[TransactionId],
     ) -> AsyncIterator[list[Claim]]:
         """Claims of what is due, oldest first, until nothing is (or one comes again and again)."""
-        while claims := await self._claim_due(tenant, options, under_way):
+        while claims := await self._claim_due(tenant, options, under_way, looks.keys()):
             looks.update(claim.transaction.id for claim in claims)
             if max(looks.values()) > LOOKS_PER_CYCLE:
                 await self.storage.run(self.store.release, claims)
@@ -218,12 +218,17 @@ class Cycle:
         return options.may_go_on(tenant) and not rests
 
     async def _claim_due(
-        self, tenant: HostLmsCode, options: CycleOptions, under_way: Set[TransactionId]
+        self,
+        tenant: HostLmsCode,
+        options: CycleOptions,
+        under_way: Set[TransactionId],
+        looked_at: Set[TransactionId],
     ) -> list[Claim]:
         """A handful of what is due; effects only, where calls are short. Never what is `under_way`:
         at a slow library a look outlasts its claim, and a second claim would void the first.
 
         One, due or not, where it is a probe: nothing may be due for long, and all waits for it.
+        Another each time, since one that asked the library nothing has shown nothing.
         Nothing while the library rests: what is due stays due, the oldest first.
         """
         standing = self.gates.standing(tenant)
@@ -232,9 +237,8 @@ class Cycle:
         if rests and not effects_only:
             return []
         is_probe = not (standing.is_open or rests)
-        selection = Selection(
-            tenant, options.ids or None, not is_probe, effects_only, tuple(under_way)
-        )
+        passed_over = tuple(under_way | looked_at if is_probe else under_way)
+        selection = Selection(tenant, options.ids or None, not is_probe, effects_only, passed_over)
         claims = await self._claim(selection, 1 if is_probe else CLAIM_AT_ONCE)
         if is_probe and not claims:  # it lends nothing now: a lend of another's has to find out
             await self.storage.run(self.quotas.wake, tenant, self.clock.now(), 1)

@@ -32,8 +32,9 @@ class Selection:
     due_only: bool = True
     with_effects_only: bool = False
     """Only those with an effect that is still to be carried out."""
-    under_way: tuple[TransactionId, ...] = ()
-    """Not these: the process is at work on them, though their claims may be over by now."""
+    passed_over: tuple[TransactionId, ...] = ()
+    """Not these: the process is at work on them, though their claims may be over by now, or it has
+    just looked at them in vain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from reconciler.store.tables import CALLS, INTENTS, LEGS, TENANTS, TRANSACTIONS
 FURTHEST = timedelta(seconds=30)
 """A row that is given away further ahead than this was written before a clock was set back."""
 
+SENT_IN_VAIN = 6
+
 _KEPT = ("state", "since", "reason", "resumes_at", "strikes", "remaining", "remaining_at")
 _ROW_UPDATE = (
     update(TENANTS)
@@ -128,9 +130,13 @@ class SqlQuotas:
 
 
 def _waits_at(tenant: HostLmsCode) -> ColumnElement[bool]:
-    """Effects of which nothing was sent yet; what may have happened keeps its own time."""
+    """Effects of which nothing was done yet; what may have happened keeps its own time.
+
+    So does what was sent in vain so often that it is not the rest that holds it up.
+    """
     return and_(
         INTENTS.c.host_lms == tenant,
+        INTENTS.c.attempts < SENT_IN_VAIN,
         INTENTS.c.state == str(IntentState.PLANNED),
         INTENTS.c.next_attempt_at.is_not(None),
     )

@@ -268,7 +268,7 @@ class _Shape(NamedTuple):
     ids: bool
     due: bool
     effects: bool
-    under_way: bool
+    passed_over: bool
 
     @classmethod
     def of(cls, selection: Selection) -> _Shape:
@@ -277,7 +277,7 @@ class _Shape(NamedTuple):
             selection.ids is not None,
             selection.due_only,
             selection.with_effects_only,
-            bool(selection.under_way),
+            bool(selection.passed_over),
         )
 
 
@@ -287,7 +287,7 @@ def _asked_for(selection: Selection, now: datetime) -> dict[str, Any]:
         "now": now,
         "of_tenant": selection.tenant,
         "ids": selection.ids,
-        "under_way": selection.under_way,
+        "passed_over": selection.passed_over,
     }
 
 
@@ -304,8 +304,8 @@ def _selected(shape: _Shape) -> Select[tuple[str]]:
     if shape.effects:
         still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
         query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
-    if shape.under_way:
-        query = query.where(_T.id.not_in(bindparam("under_way", expanding=True)))
+    if shape.passed_over:
+        query = query.where(_T.id.not_in(bindparam("passed_over", expanding=True)))
     return query
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -235,6 +236,21 @@ async def test_what_is_gone_already_is_a_success(
     now = await lab.rest(book)
     assert (now.status, now.parked) == (S.FINALISED, None), lab.history(book)
     assert lab.counts(book) == {}
+
+
+async def test_what_is_turned_away_again_and_again_is_not_pressed(lab: Lab) -> None:
+    book = await placed(lab)
+    lab.sandbox.faults.add("per_second", method="DELETE", times=None)
+    reader_cancels(lab, book)
+    await lab.rest(book, longest=timedelta(minutes=10))
+    calls = list(lab.sandbox.calls)
+    tried = Counter(call.path for call in calls if call.method == "DELETE")
+    assert len(tried) == 2  # the lender's hold and the virtual item
+    assert all(5 < times <= 30 for times in tried.values()), "each half a minute, not each second"
+    lab.clock.advance(timedelta(minutes=1))
+    assert len((await lab.cycle()).outcomes) <= 3, "and nothing is looked at over and over"
+    lab.sandbox.faults.clear()
+    assert (await lab.rest(book)).status is S.FINALISED
 
 
 async def test_a_hold_that_the_loan_filled_is_no_hold_to_cancel(lab: Lab) -> None:
