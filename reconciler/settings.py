@@ -238,6 +238,7 @@ class AlmaSettings(_Section):
             identifier_type=self.virtual_patron.identifier_type,
             barcode_prefix=self.virtual_patron.barcode_prefix,
             show_names=self.virtual_patron.show_names,
+            zone=ZoneInfo(self.timezone),
         )
 
     @property

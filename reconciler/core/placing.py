@@ -9,6 +9,7 @@ import hashlib
 from base64 import b32encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from reconciler.core.model import (
     Barcode,
@@ -90,6 +91,8 @@ class LibraryConfig:
     identifier_type: str
     barcode_prefix: str
     show_names: bool
+    zone: tzinfo
+    """Whose calendar its dates are of."""
 
 
 @dataclass(frozen=True, slots=True)

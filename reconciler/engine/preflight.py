@@ -104,7 +104,7 @@ class Preflight:
             raise
         if not user.answers_to(given.patron.user_id):
             return Refusal("patron_mismatch", f"{code} answered with another user")
-        return self._unfit(user, f"the reader at {code}")
+        return self._unfit(user, f"the reader at {code}", code)
 
     async def _virtual_patron(self, given: Placing) -> Refusal | None:
         """One who is there already must be able to borrow; one who is not will be made."""
@@ -118,15 +118,16 @@ class Preflight:
                 return None
             raise
         if not user.is_active or user.blocks:
-            return self._unfit(user, f"the virtual patron at {code}")
+            return self._unfit(user, f"the virtual patron at {code}", code)
         return None
 
-    def _unfit(self, user: UserSight, who: str) -> Refusal | None:
+    def _unfit(self, user: UserSight, who: str, code: HostLmsCode) -> Refusal | None:
+        today = self.now.astimezone(self.configs[code].zone).date()
         if not user.is_active:
             return Refusal("patron_inactive", f"{who} is not active")
         if user.blocks:
             return Refusal("patron_blocked", f"{who} is blocked")
-        if user.expires_on is not None and user.expires_on < self.now.date():
+        if user.expires_on is not None and user.expires_on < today:
             return Refusal("patron_expired", f"the card of {who} has expired")
         return None
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.core.placing import Patron, virtual_patron_id
+from tests.support.lab import lab
 from tests.support.world import Lend, World
 
 
@@ -34,7 +37,7 @@ def block(world: World, lend: Lend) -> None:
 
 
 def expire(world: World, lend: Lend) -> None:
-    world.borrower.expire_user(lend.reader)
+    world.borrower.expire_user(lend.reader, world.borrower.today() - timedelta(days=2))
 
 
 def deactivate(world: World, lend: Lend) -> None:
@@ -102,6 +105,23 @@ def test_what_stands_against_a_request_is_said_before_anything_is_written(
     found, sentence = refusal(acting, lend)
     assert found == code
     assert says in sentence
+
+
+@pytest.mark.parametrize(
+    ("at", "refused"),
+    [("2026-11-25T22:30Z", []), ("2026-11-25T23:30Z", ["patron_expired"])],
+    ids=["the last evening", "after midnight at the library"],
+)
+async def test_a_card_expires_by_the_calendar_of_its_library(
+    tmp_path: Path, at: str, refused: list[str]
+) -> None:
+    async with lab(tmp_path, socket=False, timezone="Europe/Berlin") as stage:
+        book = stage.wanted()
+        last_day = stage.clock.now().date()
+        stage.borrower.expire_user(book.reader, last_day)
+        stage.clock.advance(datetime.fromisoformat(at) - stage.clock.now())
+        report = await stage.app.submit([json.dumps(book.line).encode()], "test")
+        assert [each.code for each in report.refused] == refused
 
 
 @pytest.mark.parametrize(
