@@ -1,13 +1,13 @@
 """What a person has to see to: no change of status, a mark with a reason code and advice.
 
 The journey goes on being read, and its status goes on following the book; effects wait until a
-person has said `retry`, which acknowledges this very sight of it (few do not wait:
-`effects.goes_on_while_parked`). Source: workflow.md §3, "attention".
+person has said `retry` (few do not wait: `effects.goes_on_while_parked`). While its cause is in
+sight it parks again. Source: workflow.md §3, "attention".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -19,7 +19,8 @@ from reconciler.core.mapping import (
     Subject,
     normalise,
 )
-from reconciler.core.model import Evidence, Observation, ReadKind
+from reconciler.core.memory import copy_may_change
+from reconciler.core.model import Evidence
 from reconciler.core.ours import MISMATCH
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
@@ -40,7 +41,7 @@ from reconciler.core.view import Side, View
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One thing that a person has to see to. `key` names this very sight of it."""
+    """One thing that a person has to see to."""
 
     reason: ParkReason
     detail: str
@@ -48,38 +49,6 @@ class Attention:
     look_again_in: timedelta | None = None
     """Set while it is a suspicion: absence has to be seen twice (what was just made may not be
     shown yet)."""
-    where: tuple[Role, Resource] | None = None
-    """What has to be seen again before it can be said to be over; None where no look shows it."""
-    stays: bool = False
-    """Told again after `retry` while it is so: the lend could not go on by anything else."""
-
-    @property
-    def key(self) -> str:
-        where = "{}.{}".format(*self.where) if self.where else ""
-        what = self.evidence[0].raw if self.evidence else self.detail
-        return f"{self.reason}:{where}={what}"
-
-
-_SHOWN_BY = {
-    Resource.ITEM: (ReadKind.ITEM,),
-    Resource.REQUEST: (ReadKind.REQUEST,),
-    Resource.LOAN: (ReadKind.LOAN, ReadKind.COMPLETED_LOAN),
-}
-
-
-def is_over(key: str, in_sight: Container[str], observation: Observation) -> bool:
-    """Whether a look shows that what an attention told of is not so any more.
-
-    Not in sight is not enough: a look that did not read it, or could not, shows nothing of it.
-    """
-    if key in in_sight:
-        return False
-    where = key.partition(":")[2].partition("=")[0]
-    if not where:
-        return True
-    role, _, resource = where.partition(".")
-    leg = observation.leg(Role(role))
-    return any(leg.of(kind).value is not None for kind in _SHOWN_BY[Resource(resource)])
 
 
 def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
@@ -132,11 +101,10 @@ def _moved_to_another_copy(view: View) -> Attention | None:
     bound = side.request.item_pid if side.request else None
     if bound in (None, side.leg.item_pid) or side.leg.item_pid is None:
         return None
-    if view.transaction.status is DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY:
+    if copy_may_change(view.transaction):
         return None
     told = "at the supplier: the request is bound to another copy than the one confirmed"
-    where = (side.role, Resource.REQUEST)
-    return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST), where=where)
+    return Attention(ParkReason.ITEM_MISMATCH, told, side.evidence(Resource.REQUEST))
 
 
 def _end_untold(view: View, status: DcbStatus) -> Attention | None:
@@ -152,26 +120,27 @@ def _end_untold(view: View, status: DcbStatus) -> Attention | None:
         end_is_untold(side),
         side.evidence(Resource.REQUEST),
         look_again_in=None if side.request_end_confirmed else side.settle,
-        where=(side.role, Resource.REQUEST),
-        stays=True,
     )
 
 
+def _running_process(side: Side) -> str:
+    """What Alma says of our loan beside its status, as long as it runs."""
+    if side.loan is None or side.loan_state is not LoanState.ACTIVE:
+        return ""
+    return normalise(side.loan.process)
+
+
 def _lost(side: Side) -> Iterator[Attention]:
-    process = normalise(side.loan.process) if side.loan else ""
-    if side.loan_state is LoanState.COMPLETE:
-        return
-    if side.item_state is ItemState.LOST or process in LOST_LOAN_PROCESSES:
-        resource = Resource.ITEM if side.item_state is ItemState.LOST else Resource.LOAN
+    """Also beside a loan that is over: paying for a lost book ends its loan."""
+    is_lost = side.item_state is ItemState.LOST
+    if is_lost or _running_process(side) in LOST_LOAN_PROCESSES:
+        resource = Resource.ITEM if is_lost else Resource.LOAN
         yield _about(ParkReason.ITEM_LOST, side, resource, "the item is lost or missing")
 
 
 def _claimed(side: Side) -> Iterator[Attention]:
-    process = normalise(side.loan.process) if side.loan else ""
-    if side.loan_state is LoanState.COMPLETE:
-        return
-    if side.item_state is ItemState.CLAIMED_RETURNED or process in CLAIMED_LOAN_PROCESSES:
-        claimed_item = side.item_state is ItemState.CLAIMED_RETURNED
+    claimed_item = side.item_state is ItemState.CLAIMED_RETURNED
+    if claimed_item or _running_process(side) in CLAIMED_LOAN_PROCESSES:
         resource = Resource.ITEM if claimed_item else Resource.LOAN
         yield _about(
             ParkReason.CLAIMED_RETURNED, side, resource, "the reader claims to have returned it"
@@ -199,19 +168,18 @@ def _mismatch(side: Side) -> Iterator[Attention]:
     ):
         if seen.code == MISMATCH:
             what = f"Alma answered with another {resource} than the one asked for"
-            told, where = f"at the {side.role}: {what}", (side.role, resource)
-            yield Attention(ParkReason.ITEM_MISMATCH, told, where=where)
+            yield Attention(ParkReason.ITEM_MISMATCH, f"at the {side.role}: {what}")
 
 
 def _user_absent(side: Side) -> Iterator[Attention]:
-    for resource, seen, before in (
-        (Resource.REQUEST, side.seen.request, side.leg.request),
-        (Resource.LOAN, side.seen.loan, side.leg.loan),
+    for seen, before in (
+        (side.seen.request, side.leg.request),
+        (side.seen.loan, side.leg.loan),
     ):
         if seen.code in NOT_FOUND_CODES[Subject.USER]:
             again = None if seen.code in (before.failure or "") else side.settle
-            told, where = f"the {side.role}'s user is unknown there", (side.role, resource)
-            yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again, where=where)
+            told = f"the {side.role}'s user is unknown there"
+            yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again)
 
 
 def _loan_not_ours(side: Side) -> Iterator[Attention]:
@@ -260,7 +228,7 @@ def _about(reason: ParkReason, side: Side, resource: Resource, what: str) -> Att
     evidence = side.evidence(resource)
     raw = f" ({evidence[0].raw})" if evidence and evidence[0].raw else ""
     told = f"at the {side.role}: {what}{raw}"
-    return Attention(reason, told, evidence, where=(side.role, resource))
+    return Attention(reason, told, evidence)
 
 
 Check = Callable[[Side], Iterator[Attention]]

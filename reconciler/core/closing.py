@@ -177,7 +177,7 @@ def _after_handing_over(transaction: Transaction, order: Order, *, ends: bool) -
         return replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
     if transaction.status is _MAY_BE_ASKED_ANEW:
         return replace(_moved(transaction, GIVEN_UP, order), next_poll_at=order.at)
-    return replace(transaction, parked=None, acknowledged=(), next_poll_at=order.at)
+    return replace(transaction, parked=None, next_poll_at=order.at)
 
 
 def _told(before: Transaction, after: Transaction, more: Iterable[str]) -> str:
@@ -201,7 +201,6 @@ def _moved(transaction: Transaction, ending: Ending, order: Order) -> Transactio
         status_since=order.at,
         outcome=ending.outcome or transaction.outcome,
         parked=None,
-        acknowledged=(),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from reconciler.core.attention import Attention, find_attentions, is_over
+from reconciler.core.attention import Attention, find_attentions
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.effects import (
     goes_on_while_parked,
@@ -16,8 +16,9 @@ from reconciler.core.effects import (
     wanted,
 )
 from reconciler.core.evidence import Finding, Verdict
+from reconciler.core.lookahead import is_full
 from reconciler.core.measures import measures_at, take_measures
-from reconciler.core.memory import changes_of, remember
+from reconciler.core.memory import changes_of, ledger_after, remember, taken_over
 from reconciler.core.model import (
     Decision,
     Hop,
@@ -28,7 +29,7 @@ from reconciler.core.model import (
     RuleVerdict,
     Transaction,
 )
-from reconciler.core.status import BOOK_AWAY, TERMINAL, DcbStatus, Role
+from reconciler.core.status import BOOK_AWAY, OVER, TERMINAL, DcbStatus, Role
 from reconciler.core.transitions import Transition, rows_from
 from reconciler.core.view import View
 from reconciler.core.walk import Findings, Step, stands_at, walk
@@ -46,14 +47,16 @@ def decide(
     findings = Findings(view)
     steps = () if transaction.paused else walk(findings)
     status = stands_at(findings, steps)
-    changes = changes_of(transaction, observation, policy)
+    changes = changes_of(view)
     failed = any(observation.leg(role).failed for role in Role)
     after = replace(
         _after(view, steps),
         last_poll_at=now,
+        last_full_poll_at=now if is_full(view) else transaction.last_full_poll_at,
         failures=transaction.failures + 1 if failed else 0,
         unchanged_looks=0 if steps or changes else transaction.unchanged_looks + 1,
     )
+    taken = tuple(taken_over(transaction, after))
     hops = tuple(_hop(step, view, after) for step in steps)
     asked = tuple(effect for hop in hops for effect in hop.effects)
     measures: tuple[Measure, ...] = ()
@@ -61,7 +64,6 @@ def decide(
         after, measures = take_measures(after, view, asked)
     attentions = find_attentions(view, status)
     suspicion = attentions[0].look_again_in if attentions else None
-    after = _still_acknowledged(after, attentions, observation)
     after, newly_parked = _attended(after, attentions, now)
     waits = (*_waits(findings, status), suspicion, *_attempts(after, now))
     wait = min((each for each in waits if each is not None), default=None)
@@ -71,6 +73,7 @@ def decide(
         considered=tuple(_timeless(verdict) for verdict in verdicts),
         next_poll_at=next_poll_at(after, now, policy, wait),
     )
+    things = (*ledger_after(transaction, taken), *handed_over(after))
     return Decision(
         transaction=after,
         hops=hops,
@@ -79,7 +82,8 @@ def decide(
         newly_parked=newly_parked,
         measures=measures,
         clearing=left_to_clear(after, asked),
-        handed_over=handed_over(after),
+        things=things,
+        taken_over=taken,
         withdrawn=overtaken(after),
     )
 
@@ -120,38 +124,25 @@ def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transa
         status=row.target,
         previous_status=row.source,
         status_since=now,
-        outcome=row.outcome or transaction.outcome,
+        outcome=row.outcome or (transaction.outcome if row.target in OVER else None),
         dispatched_at=transaction.dispatched_at or away,
     )
-
-
-def _still_acknowledged(
-    after: Transaction, attentions: tuple[Attention, ...], observation: Observation
-) -> Transaction:
-    """Forget what a person has dealt with once it is seen to be over."""
-    if after.parked or not after.acknowledged:
-        return after
-    in_sight = {attention.key for attention in attentions}
-    kept = (key for key in after.acknowledged if not is_over(key, in_sight, observation))
-    return replace(after, acknowledged=tuple(kept))
 
 
 def _attended(
     after: Transaction, attentions: tuple[Attention, ...], now: datetime
 ) -> tuple[Transaction, Parked | None]:
-    """Park on the first certain attention that nobody has dealt with; at the end on none."""
+    """Park on the first certain attention; at the end on none.
+
+    What a person has said `retry` to parks again while its cause is in sight.
+    """
     if after.status in TERMINAL:
-        return replace(after, parked=None, acknowledged=()), None
-    certain = (
-        attention
-        for attention in attentions
-        if attention.look_again_in is None and attention.key not in after.acknowledged
-    )
+        return replace(after, parked=None), None
+    certain = (attention for attention in attentions if attention.look_again_in is None)
     attention = next(certain, None)
     if attention is None or after.parked:
         return after, None
-    key = None if attention.stays else attention.key
-    parked = Parked(attention.reason, attention.detail, now, key)
+    parked = Parked(attention.reason, attention.detail, now)
     return replace(after, parked=parked), parked
 
 

@@ -236,6 +236,14 @@ def handed_over(transaction: Transaction) -> tuple[Thing, ...]:
     )
 
 
+def has_lender_hold(transaction: Transaction) -> bool:
+    """Whether a hold of ours still stands in the lender's Alma, as far as our ledger knows."""
+    return any(
+        thing.kind is ThingKind.HOLD and thing.role is Role.SUPPLIER and thing.is_ours_to_clear
+        for thing in transaction.things
+    )
+
+
 def is_cleared(transaction: Transaction) -> bool:
     """Whether the ledger shows nothing of ours that is still there, and nothing is under way."""
     return not any(thing.is_ours_to_clear for thing in transaction.things) and not any(

@@ -1,23 +1,24 @@
-"""What the evidence proves: one function per fact, in the words of workflow.md §3.
+"""What the evidence proves: one function per fact, in the words of workflow.md §2 and §3.
 
 A fact holds, waits for something that cannot be said yet, or does not hold. It also names the
 reads that would let it be said, given what this look already showed; `lookahead` collects them.
-Facts know roles ("supplier", "pickup side") and no statuses: when a fact matters is the
-business of `transitions`.
+Facts know roles ("supplier", "pickup side"); when a fact matters is the business of
+`transitions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.core.effects import is_cleared
+from reconciler.core.effects import has_lender_hold, is_cleared
 from reconciler.core.model import Evidence, Read, ReadKind
-from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
-from reconciler.core.view import Side, View
+from reconciler.core.status import DcbStatus, ItemState, LoanState, RequestState, Resource, Role
+from reconciler.core.view import ENDED_REQUEST, Side, View
 
+LOANED = ItemState.LOANED
 ITEM, REQUEST, LOAN = Resource.ITEM, Resource.REQUEST, Resource.LOAN
 
 
@@ -56,12 +57,14 @@ class Fact(StrEnum):
     PICKUP_LOANED = "pickup_loaned"
     PICKUP_LOAN_COMPLETE = "pickup_loan_complete"
     PICKUP_RETURNED = "pickup_returned"
+    PICKUP_LENT_AGAIN = "pickup_lent_again"
     SUPPLIER_HOME = "supplier_home"
     SUPPLIER_HOME_PROVED = "supplier_home_proved"
     SUPPLIER_REFUSED = "supplier_refused"
     READER_CANCELLED = "reader_cancelled"
     NOT_COLLECTED = "not_collected"
     UNCOLLECTED_HOME = "uncollected_home"
+    LEFT_AFTER_CANCELLING = "left_after_cancelling"
     EVERYTHING_CLEARED = "everything_cleared"
 
 
@@ -80,6 +83,34 @@ def _cannot_say(side: Side, kind: ReadKind, evidence: tuple[Evidence, ...] = ())
     return Finding(Verdict.WAITS, side.why_unknown(kind), evidence, needs)
 
 
+def _hold_unclear(side: Side, evidence: tuple[Evidence, ...] = ()) -> Finding:
+    """Waiting to know whether our hold stands."""
+    return _cannot_say(side, side.missing_hold_read, evidence)
+
+
+def _loan_unclear(side: Side, evidence: tuple[Evidence, ...] = ()) -> Finding:
+    """Waiting to know whether our user has the item on loan.
+
+    Of an item that shows no loan "no" is expected, which takes all of the reads: they are asked
+    for together.
+    """
+    missing = side.missing_loan_reads
+    if not missing:
+        return Finding(Verdict.WAITS, f"the {side.role}'s loan is {side.loan_state}", evidence)
+    return _cannot_say_any(
+        side, missing if side.item_state is not LOANED else missing[:1], evidence
+    )
+
+
+def _cannot_say_any(
+    side: Side, kinds: tuple[ReadKind, ...], evidence: tuple[Evidence, ...]
+) -> Finding:
+    """Waiting for several reads; the first of them that is wanting gives the reason."""
+    found = [_cannot_say(side, kind, evidence) for kind in kinds]
+    needs = tuple(read for each in found for read in each.needs)
+    return replace(found[0], needs=needs)
+
+
 _NO_PICKUP_SIDE = _no("no library is known where the reader collects the book")
 
 
@@ -91,10 +122,10 @@ def supplier_confirmed(view: View) -> Finding:
     side = view.supplier
     seen = side.evidence(REQUEST, ITEM)
     if side.request_is_live is None:
-        return _cannot_say(side, ReadKind.REQUEST, seen)
+        return _hold_unclear(side, seen)
     if not side.request_is_live:
         return _no("the supplier's request is closed", seen)
-    if side.item_state in (ItemState.TRANSIT, ItemState.ON_HOLD_SHELF):
+    if side.hold_works and side.item_state in (ItemState.TRANSIT, ItemState.ON_HOLD_SHELF):
         return _holds("the supplier's item moves for our request", seen)
     if side.request_state is None:
         return Finding(Verdict.WAITS, "the supplier has not said that the request stands", seen)
@@ -135,17 +166,21 @@ def _is_placed(view: View, role: Role) -> Finding:
 
 
 def supplier_in_transit(view: View) -> Finding:
-    """Row 5: the lender's item is in transit while our request stands."""
+    """Row 5: the lender's item is in transit for our hold.
+
+    Beside a hold that only queues, or one that is over, it is in transit for somebody else.
+    """
     side = view.supplier
     seen = side.evidence(ITEM, REQUEST)
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
     if side.item_state is not ItemState.TRANSIT:
         return _no(f"the supplier's item is {side.item_state}, not in transit", seen)
-    if side.request_is_live is None:
-        return _cannot_say(side, ReadKind.REQUEST, seen)
-    if not side.request_is_live:
-        return _no("the supplier's item is in transit, but not for our request: it is closed", seen)
+    if side.hold_works is None:
+        return _hold_unclear(side, seen)
+    if not side.hold_works:
+        why = "only queues" if side.request_is_live else "is over"
+        return _no(f"the supplier's item is in transit, but not for us: our request {why}", seen)
     return _holds("the supplier's item is in transit for our request", seen)
 
 
@@ -159,9 +194,9 @@ def supplier_loan_active(view: View) -> Finding:
         return _cannot_say(side, ReadKind.ITEM, seen)
     if side.item_state is not ItemState.LOANED:
         return _no("the supplier's item is not on loan", seen)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
-    if side.loan_state is LoanState.ACTIVE:
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    if side.has_active_loan:
         return _holds("the supplier's item is on loan to our patron", seen)
     return _no("the supplier's item is on loan, but not to our patron", seen)
 
@@ -214,16 +249,14 @@ def pickup_loaned(view: View) -> Finding:
     seen = side.evidence(LOAN, ITEM)
     if side.loan_state is LoanState.ACTIVE:
         return _holds(f"the {side.role}'s loan is active", seen)
-    if side.loan_state is LoanState.COMPLETE:
-        return _no(f"the {side.role}'s loan is already complete", seen)
     if side.item_state is not ItemState.LOANED:
-        if side.item_state is None and side.request_has_ended:
-            return _cannot_say(side, ReadKind.LOAN, seen)
+        if side.item_state is None and side.request_has_ended and side.loan_state is None:
+            return _loan_unclear(side, seen)
         return _no(f"no loan at the {side.role}", seen)
     if side.is_external:
         return _holds(f"the {side.role} says that the item is on loan", seen)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
     return _no(f"the {side.role}'s item is on loan, but not to our reader", seen)
 
 
@@ -237,163 +270,258 @@ def pickup_loan_complete(view: View) -> Finding:
         return _holds(f"the {side.role}'s loan is complete", seen)
     if side.loan_state is LoanState.ACTIVE or side.item_state is ItemState.LOANED:
         return _no(f"the {side.role}'s item is still on loan", seen)
+    if side.request_is_live is None and side.request_state in ENDED_REQUEST:
+        return _hold_unclear(side, seen)
     if not side.request_has_ended:
         return _no(f"the {side.role}'s request has not ended", seen)
-    return _completed_loan(side)
-
-
-def _completed_loan(side: Side) -> Finding:
-    """Look for our completed loan: by its id where that is known, else in the item's list."""
-    seen = side.evidence(LOAN, ITEM)
     if side.leg.loan_id and not side.seen.loan.was_asked:
         return _cannot_say(side, ReadKind.LOAN, seen)
     if side.seen.completed_loan.value is None:
         return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
-    if side.leg.loan_seen_at is not None and side.item_state in AT_REST:
-        if side.loan_state is None:
-            return _cannot_say(side, ReadKind.LOAN, seen)
-        return _holds(f"a loan of ours was seen at the {side.role}, and its item is back", seen)
-    return _no(f"no completed loan of ours is on record at the {side.role}", seen)
+    if side.leg.loan_seen_at is None or side.item_state not in AT_REST:
+        return _no(f"no completed loan of ours is on record at the {side.role}", seen)
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    return _holds(f"a loan of ours was seen at the {side.role}, and its item is back", seen)
 
 
 # --- the way home ------------------------------------------------------------
 
 
+GONE_ASTRAY = frozenset({ItemState.LOST, ItemState.CLAIMED_RETURNED, ItemState.ABSENT})
+"""Nobody knows where such a book is: a loan that ended beside it ended on paper."""
+
+
 def pickup_returned(view: View) -> Finding:
-    """Row 9: the reader has brought the book back (asked only after a loan was seen)."""
+    """Row 9: the reader has brought the book back (asked only after a loan was seen).
+
+    A loan that is over proves nothing by itself: it may have been paid for, corrected, or charged
+    again under a new id. So the item is read, and its list of active loans.
+    """
     side = view.pickup_side
     if side is None:
         return _NO_PICKUP_SIDE
     seen = side.evidence(LOAN, ITEM)
-    if side.loan_state is LoanState.COMPLETE:
-        return _holds(f"the {side.role}'s loan is complete", seen)
     if side.is_external:
         return _external_returned(side)
     if side.loan_state is LoanState.ACTIVE:
         return _no(f"the {side.role}'s loan is still active", seen)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
     if side.item_state is None:
-        return _cannot_say(side, ReadKind.ITEM, seen)
-    if side.item_state in (ItemState.IN_PLACE, ItemState.TRANSIT):
-        return _holds(f"the {side.role}'s item is back and no loan of ours is active", seen)
-    return _completed_loan(side)
+        loan_is_over = side.loan_state is not None
+        kinds = (ReadKind.ITEM, *(side.missing_loan_reads if loan_is_over else ()))
+        return _cannot_say_any(side, kinds, seen)
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    return _not_with_us(side, f"the {side.role}'s loan is over, and its item is back", seen)
+
+
+def _not_with_us(side: Side, because: str, seen: tuple[Evidence, ...]) -> Finding:
+    """Of an item without a loan of ours: whether its own word says that somebody has it in hand."""
+    if side.item_state in GONE_ASTRAY or side.item_state is ItemState.UNKNOWN:
+        told = f"the {side.role}'s loan is over, but its item is {side.item_state}"
+        return Finding(Verdict.WAITS, f"{told}: a person has to say where the book is", seen)
+    if side.item_state is ItemState.LOANED and not side.seen.loaned_to_other:
+        told = f"the {side.role}'s item is on loan, but no active loan is listed"
+        return Finding(Verdict.WAITS, told, seen, look_again_in=side.settle)
+    return _holds(because, seen)
 
 
 def _external_returned(side: Side) -> Finding:
     """Of an external library the newest statement counts: a loan said earlier is overtaken."""
     seen = side.evidence(LOAN, ITEM)
-    back = side.item_state in (ItemState.IN_PLACE, ItemState.TRANSIT)
+    if side.loan_state is LoanState.COMPLETE:
+        return _holds(f"the {side.role} says that the loan is complete", seen)
+    back = side.item_state in AT_REST
     loan_at, item_at = side.leg.loan.seen_at, side.leg.item.seen_at
     if back and (loan_at is None or (item_at is not None and item_at > loan_at)):
         return _holds(f"the {side.role} says that the item is back", seen)
     return Finding(Verdict.WAITS, f"the {side.role} has not said that the book came back", seen)
 
 
+def pickup_lent_again(view: View) -> Finding:
+    """Rows 9a and 14c: the reader has the book although it was on its way home."""
+    side = view.pickup_side
+    if side is None:
+        return _NO_PICKUP_SIDE
+    seen = side.evidence(LOAN, ITEM)
+    if side.is_external:
+        said_at = side.leg.loan.seen_at
+        again = side.has_active_loan and said_at is not None
+        if again and said_at is not None and said_at > view.transaction.status_since:
+            return _holds(f"the {side.role} says that the item is on loan", seen)
+        return _no(f"the {side.role} has not said that the item is on loan again", seen)
+    if side.loan_state is LoanState.ACTIVE:
+        return _holds(f"the {side.role}'s loan is active", seen)
+    if side.item_state is None:  # read in every full look; for this alone it is not worth a call
+        return Finding(Verdict.WAITS, side.why_unknown(ReadKind.ITEM), seen)
+    if side.item_state is not ItemState.LOANED:
+        return _no(f"the {side.role}'s item is {side.item_state}, not on loan", seen)
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    return _no(f"the {side.role}'s item is on loan, but not to our reader", seen)
+
+
+ON_ITS_SHELF = frozenset({ItemState.IN_PLACE, ItemState.REQUESTED})
+"""What an item shows that nobody has touched: also a book that left without having been scanned."""
+
+SERVES_OTHERS = frozenset({ItemState.ON_HOLD_SHELF, ItemState.LOANED})
+
+
 def supplier_home(view: View) -> Finding:
-    """Row 10: the lender has the book again (asked once the book is on its way home)."""
+    """Row 10: the lender has the book again (asked once the book is on its way home).
+
+    Its word counts only beside the list of its active loans: ours may go on under a new id.
+    """
     side = view.supplier
     seen = side.evidence(ITEM, LOAN)
-    if side.loan_state is LoanState.COMPLETE:
-        return _holds("the supplier's loan is complete", seen)
-    if side.item_state is ItemState.IN_PLACE:
-        return _holds("the supplier's item is in place", seen)
-    return _home_for_the_next_reader(side)
+    if side.is_external:
+        return _external_home(side, view.transaction.dispatched_at)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    if side.has_active_loan:
+        return _no("the supplier's loan to our patron is still active", seen)
+    astray = _not_with_us(side, "", seen)
+    if not astray.holds:
+        return astray
+    if side.item_state not in ON_ITS_SHELF:
+        moving_for_us = _for_our_own_hold(side)
+        if moving_for_us is not None:
+            return moving_for_us
+    if not side.loan_was_seen and side.loan_state is not LoanState.COMPLETE:
+        if side.seen.completed_loan.value is None:
+            return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+        return _home_without_a_loan(view, side)
+    return _holds("the supplier's loan is over, and its item is home", seen)
+
+
+def _for_our_own_hold(side: Side) -> Finding | None:
+    """That the item moves, or waits, for our own hold: it goes out, or may; None where it does not.
+
+    Asked of an item that is not on its shelf. One that is on loan to another does not.
+    """
+    seen = side.evidence(ITEM, REQUEST)
+    if side.item_state is ItemState.LOANED or side.leg.request_id is None:
+        return None
+    if side.hold_works is None:
+        return _hold_unclear(side, seen)
+    if side.hold_works:
+        return _no(f"the supplier's item is {side.item_state} for our own request", seen)
+    return None
+
+
+def _home_without_a_loan(view: View, side: Side) -> Finding:
+    """No loan of ours was ever seen at the lender, so that only a change of its item tells.
+
+    In place all along the book may never have been scanned out; what it shows then, it shows also
+    while the book is away. In transit it looks alike on both ways.
+    """
+    seen = side.evidence(ITEM, LOAN, REQUEST)
+    if side.item_state in ON_ITS_SHELF:
+        return _back_on_its_shelf(view, side)
+    if side.item_state not in SERVES_OTHERS:
+        return _no(f"the supplier's item is {side.item_state}, which proves no return", seen)
+    return _twice(
+        side, SERVES_OTHERS, "the supplier's item is home: it already serves the next reader", seen
+    )
+
+
+def _back_on_its_shelf(view: View, side: Side) -> Finding:
+    """In place, and seen away before. What was tracked on its way home has no such memory."""
+    seen = side.evidence(ITEM)
+    if side.leg.item.away_at is not None:
+        return _holds("the supplier's item is in place again", seen)
+    if _left_before_we_looked(view, side):
+        return _twice(side, ON_ITS_SHELF, "the supplier's item is in place", seen)
+    return Finding(
+        Verdict.WAITS,
+        "the supplier's item is in place, but was never seen away, so that does not tell that the "
+        "book came back; when it stands on the shelf: reconciler close",
+        seen,
+    )
+
+
+def _left_before_we_looked(view: View, side: Side) -> bool:
+    """Whether it was tracked when the book was away already, and the lender's item was not read
+    before the book was on its way home."""
+    transaction, since = view.transaction, side.leg.item.since
+    left_at = transaction.dispatched_at
+    was_away = left_at is not None and left_at <= transaction.created_at
+    return was_away and (since is None or since >= transaction.status_since)
+
+
+def _twice(
+    side: Side, states: frozenset[ItemState], because: str, seen: tuple[Evidence, ...]
+) -> Finding:
+    """What counts only in two looks at least `settle` apart, neither of them with our loan."""
+    if side.confirms(states) and (side.is_external or side.leg.loan.state != LoanState.ACTIVE):
+        return _holds(because, seen)
+    told = f"{because}; a second look has to confirm it"
+    return Finding(Verdict.WAITS, told, seen, look_again_in=side.settle)
 
 
 def supplier_home_proved(view: View) -> Finding:
     """The lender has the book again although the return was never seen at the pickup side.
 
-    Stricter than `supplier_home`: one side alone must not end the loan on the other, so a mere
-    "in place" counts only without an active loan of ours, in two looks, and after a loan of ours
-    was seen.
+    A check-in by mistake is corrected within minutes, so one look is never enough; and a loan of
+    ours must have been seen there, since nothing else shows that the book had left for the reader.
     """
     side = view.supplier
-    seen = side.evidence(ITEM, LOAN)
-    if side.loan_state is LoanState.COMPLETE:
-        return _holds("the supplier's loan is complete", seen)
-    if side.item_state is not ItemState.IN_PLACE:
-        return _home_for_the_next_reader(side)
     if side.is_external:
-        return _external_home(view, side)
-    if side.loan_state is LoanState.ACTIVE:
-        return _no("the supplier's item is in place, but our loan is still active", seen)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
-    if not side.seen.completed_loan.was_asked:
-        return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
+        return _external_home(side, view.transaction.status_since)
+    found = supplier_home(view)
+    if not found.holds:
+        return found
     if not side.loan_was_seen:
         return _no(
-            "the supplier's item is in place, but no loan of ours was ever seen there: "
-            "it may never have been scanned out",
-            seen,
+            "no loan of ours was ever seen at the supplier: what its item shows may have been so "
+            "all along",
+            found.evidence,
         )
-    if not side.item_state_confirmed:
-        return Finding(
-            Verdict.WAITS,
-            "the supplier's item is in place; a second look has to confirm it",
-            seen,
-            look_again_in=side.settle,
-        )
-    return _holds("the supplier's item is in place again, and our loan there is over", seen)
+    return _twice(side, AT_HOME, found.because, found.evidence)
 
 
-def _external_home(view: View, side: Side) -> Finding:
-    """A person said "in place": it counts if it was said after the book had been loaned."""
+AT_HOME = ON_ITS_SHELF | SERVES_OTHERS | {ItemState.TRANSIT, ItemState.UNAVAILABLE}
+
+
+def _external_home(side: Side, since: datetime | None) -> Finding:
+    """A person's word counts if it was said after the book had left, or been lent."""
     seen = side.evidence(ITEM, LOAN)
-    said_at = side.leg.item.seen_at
-    if said_at is not None and said_at >= view.transaction.status_since:
-        return _holds("the supplier says that the item is in place again", seen)
-    return _no("the supplier's “in place” was said before the book was loaned", seen)
-
-
-def _home_for_the_next_reader(side: Side) -> Finding:
-    """The book came home and already waits for, or went to, somebody else."""
-    seen = side.evidence(ITEM, LOAN, REQUEST)
-    taken = (ItemState.ON_HOLD_SHELF, ItemState.REQUESTED, ItemState.LOANED)
-    if side.loan_state is LoanState.ACTIVE:
-        return _no("the supplier's loan to our patron is still active", seen)
-    if side.item_state is None:
-        if side.loan_state is None:
-            return _cannot_say(side, ReadKind.LOAN, seen)
-        return _cannot_say(side, ReadKind.ITEM, seen)
-    if side.is_external:
-        return _no(f"the supplier says that the item is {side.item_state}", seen)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
-    if not side.seen.completed_loan.was_asked:
-        return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
-    went = side.item_state is not ItemState.LOANED or side.seen.loaned_to_other
-    if side.item_state not in taken or not side.loan_was_seen or not went:
-        return _no(f"the supplier's item is {side.item_state}, which proves no return", seen)
-    if side.request_is_live is None:
-        return _cannot_say(side, ReadKind.REQUEST, seen)
-    if side.request_is_live:
-        return _no(f"the supplier's item is {side.item_state} for our own request", seen)
-    return _holds("the supplier's item is home: it already serves the next reader", seen)
+    if side.item_state in GONE_ASTRAY:
+        return Finding(Verdict.WAITS, f"the supplier says that the item is {side.item_state}", seen)
+    for word, what, home in (
+        (side.leg.loan, "the loan is complete", side.loan_state is LoanState.COMPLETE),
+        (side.leg.item, "the item is in place", side.item_state is ItemState.IN_PLACE),
+    ):
+        if home and (since is None or (word.seen_at is not None and word.seen_at >= since)):
+            return _holds(f"the supplier says that {what}", seen)
+    return _no("the supplier has not said since then that the book is there again", seen)
 
 
 # --- requests that ended without a loan ---------------------------------------
 
 AT_REST = frozenset({ItemState.IN_PLACE, ItemState.TRANSIT})
-UNCOLLECTED = AT_REST | {ItemState.ON_HOLD_SHELF}
-"""Where an item may be whose hold ended unfilled; one whose shelf time ran out stands there until
-it is scanned."""
+
+REST_OR_OTHERS = AT_REST | SERVES_OTHERS | {ItemState.REQUESTED, ItemState.UNAVAILABLE}
+"""Where an item may be whose hold ended unfilled: at rest, in repair, serving somebody else, or
+still on the shelf where its time ran out."""
 
 
-def _ended_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
+def _ended_unfilled(side: Side) -> Finding:
     """That our hold ended and no loan of ours came of it.
 
     Alma tells "filled", "cancelled" and "expired" apart nowhere, so the reason is found: no loan
-    of our user on our item, active or complete, and the item at rest without our hold among its
-    active ones, in two looks. An external library's own word needs no proof.
+    of our user on our item, active or complete, no hold of ours among its active ones, and the
+    item at rest or serving somebody else, in two looks. An external library's own word needs no
+    proof.
     """
     seen = side.evidence(REQUEST, ITEM, LOAN)
     if side.leg.request_id is None and not side.is_external:
         return _no(f"the {side.role}'s request is not placed", seen)
-    if side.request_is_live is None:
-        return _cannot_say(side, ReadKind.REQUEST, seen)
-    if side.request_is_live:
+    if side.request_state not in ENDED_REQUEST:
+        if side.request_is_live is None:
+            return _hold_unclear(side, seen)
         return _no(f"the {side.role}'s request stands", seen)
     was_lent = side.leg.loan_seen_at is not None and not side.is_external
     if was_lent or side.loan_state in (LoanState.ACTIVE, LoanState.COMPLETE):
@@ -401,15 +529,19 @@ def _ended_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
     if side.request_state is RequestState.CANCELLED:
         return _holds(f"the {side.role}'s request was cancelled", seen)
     if side.is_external:
-        return _external_unfilled(side, states)
-    if side.loan_state is None:
-        return _cannot_say(side, ReadKind.LOAN, seen)
-    proofs = (ReadKind.COMPLETED_LOAN, ReadKind.ITEM, ReadKind.ITEM_REQUESTS)
-    unknown = [kind for kind in proofs if side.seen.of(kind).value is None]
+        return _external_unfilled(side)
+    if side.item_state is LOANED and side.has_active_loan is None:
+        return _loan_unclear(side, seen)
+    proofs = (
+        *side.missing_loan_reads,
+        ReadKind.COMPLETED_LOAN,
+        ReadKind.ITEM,
+        ReadKind.ITEM_REQUESTS,
+    )
+    unknown = tuple(kind for kind in proofs if side.seen.of(kind).value is None)
     if unknown:
-        needs = tuple(Read(side.role, kind) for kind in proofs if not side.seen.of(kind).was_asked)
-        return Finding(Verdict.WAITS, side.why_unknown(unknown[0]), seen, needs)
-    if side.item_state not in states:
+        return _cannot_say_any(side, unknown, seen)
+    if not _rests_or_serves_others(side):
         return Finding(
             Verdict.WAITS,
             f"the {side.role}'s request is closed, but its item is {side.item_state}, "
@@ -419,11 +551,19 @@ def _ended_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
     return _unfilled_and_unlisted(side)
 
 
-def _external_unfilled(side: Side, states: frozenset[ItemState]) -> Finding:
+def _rests_or_serves_others(side: Side) -> bool:
+    """A virtual item serves one reader: on loan it is with somebody who may be our reader under
+    another name."""
+    if side.item_state is LOANED:
+        return side.role is Role.SUPPLIER and side.seen.loaned_to_other
+    return side.item_state in REST_OR_OTHERS
+
+
+def _external_unfilled(side: Side) -> Finding:
     seen = side.evidence(REQUEST, ITEM)
     closed_at, item_at = side.leg.request.seen_at, side.leg.item.seen_at
     newer = closed_at is not None and item_at is not None and item_at >= closed_at
-    if newer and side.item_state in states:
+    if newer and side.item_state in REST_OR_OTHERS - {LOANED}:
         return _holds(f"the {side.role} says that the request ended without a loan", seen)
     return Finding(
         Verdict.WAITS,
@@ -444,7 +584,7 @@ def _unfilled_and_unlisted(side: Side) -> Finding:
             seen,
             look_again_in=None if side.request_end_confirmed else side.settle,
         )
-    if not (side.request_end_confirmed and side.item_state_confirmed):
+    if not side.request_end_confirmed:
         return Finding(
             Verdict.WAITS,
             f"the {side.role}'s request is closed and was not filled; a second look has to "
@@ -452,14 +592,29 @@ def _unfilled_and_unlisted(side: Side) -> Finding:
             seen,
             look_again_in=side.settle,
         )
-    return _holds(f"the {side.role}'s request ended without a loan", seen)
+    return _twice(side, REST_OR_OTHERS, f"the {side.role}'s request ended without a loan", seen)
 
 
 def supplier_refused(view: View) -> Finding:
-    """Row 12: the lender's request ended unfilled, and the book stands where it stood."""
-    found = _ended_unfilled(view.supplier, frozenset({ItemState.IN_PLACE}))
+    """Row 12: the lender's request ended unfilled, and the book has not left for us.
+
+    In transit, with nobody else's hold that Alma works for, the book may have left for us before
+    our hold was cancelled: that shows once somebody scans it.
+    """
+    side = view.supplier
+    found = _ended_unfilled(side)
+    if found.holds and side.was_shelved and side.role is view.pickup_role:
+        return _no("the book stood on the hold shelf for our reader: the lender did supply", ())
+    if found.holds and side.item_state is ItemState.TRANSIT and not _moves_for_others(side):
+        told = "the supplier's item is in transit, perhaps still for the request that is over"
+        return Finding(Verdict.WAITS, told, found.evidence)
     found = _and_not_away(view, found) if found.holds else found
     return _and_never_lent(view, found) if found.holds else found
+
+
+def _moves_for_others(side: Side) -> bool:
+    """An external library says itself where its book goes."""
+    return side.is_external or bool(side.serves_another)
 
 
 def _and_not_away(view: View, found: Finding) -> Finding:
@@ -485,10 +640,11 @@ def _and_never_lent(view: View, found: Finding) -> Finding:
         return found
     seen = (*found.evidence, *side.evidence(REQUEST, LOAN))
     if side.request_is_live is None:
-        return _cannot_say(side, ReadKind.REQUEST, seen)
-    for kind in (ReadKind.LOAN, ReadKind.COMPLETED_LOAN):
-        if side.seen.of(kind).value is None:
-            return _cannot_say(side, kind, seen)
+        return _hold_unclear(side, seen)
+    wanting = (*side.missing_loan_reads, ReadKind.COMPLETED_LOAN)
+    unknown = tuple(kind for kind in wanting if side.seen.of(kind).value is None)
+    if unknown:
+        return _cannot_say_any(side, unknown, seen)
     if side.loan_state is not LoanState.ABSENT or side.leg.loan_seen_at is not None:
         return _no(f"the {side.role}'s request is closed because it was filled", seen)
     if side.end_is_forgotten:
@@ -506,67 +662,125 @@ def end_is_untold(side: Side) -> str:
 
 
 def reader_cancelled(view: View) -> Finding:
-    """Row 13: the reader's request ended unfilled while the book was still at the lender."""
+    """Row 13: the reader's request ended unfilled while the book was still at the lender.
+
+    At the pickup library, or at home. Where he collects at the lender's (RET-EXP) also a shelf
+    time that ran out there.
+    """
     sides = [side for role in (Role.PICKUP, Role.BORROWER) if (side := view.side(role))]
+    lender = view.supplier
+    if lender.role is view.pickup_role and lender.was_shelved:
+        sides.insert(0, lender)
     if not sides:
         return _NO_PICKUP_SIDE
-    found = [_ended_unfilled(side, AT_REST) for side in sides]
-    held = next((each for each in found if each.holds), None)
-    if held is not None:
-        found_at_lender = _and_still_at_lender(view, held)
-        return _and_never_lent(view, found_at_lender) if found_at_lender.holds else found_at_lender
-    return next((each for each in found if each.verdict is Verdict.WAITS), found[0])
+    found = _first_telling([_ended_unfilled(side) for side in sides])
+    found = _and_still_at_lender(view, found) if found.holds else found
+    return _and_never_lent(view, found) if found.holds else found
+
+
+def _first_telling(found: list[Finding]) -> Finding:
+    """One that holds, else one that waits, else the first."""
+    for verdict in (Verdict.HOLDS, Verdict.WAITS):
+        for each in found:
+            if each.verdict is verdict:
+                return each
+    return found[0]
 
 
 def _and_still_at_lender(view: View, found: Finding) -> Finding:
+    """The lender's item is looked at before anything is ended: it may have left for our hold."""
     side = view.supplier
-    seen = (*found.evidence, *side.evidence(ITEM, LOAN))
-    if not side.is_external:
-        if side.request_is_live is None and side.leg.request_id is not None:
-            return _cannot_say(side, ReadKind.REQUEST, seen)
-        if side.item_state is None:
-            return _cannot_say(side, ReadKind.ITEM, seen)
-    if side.item_state is ItemState.TRANSIT:
-        return _no("the supplier's item is in transit: the book has left", seen)
-    if side.item_state is ItemState.LOANED and not side.is_external:
-        if side.loan_state is None:
-            return _cannot_say(side, ReadKind.LOAN, seen)
-        if side.loan_state is LoanState.ACTIVE:
-            return _no("the supplier's item is on loan to our patron", seen)
+    seen = (*found.evidence, *side.evidence(ITEM, LOAN, REQUEST))
+    if side.is_external:
+        if side.item_state is ItemState.TRANSIT:
+            return _no("the supplier says that the item is in transit: the book has left", seen)
+        return replace(found, evidence=seen)
+    if side.item_state is None:
+        return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.item_state is LOANED and side.has_active_loan is not False:
+        if side.has_active_loan is None:
+            return _loan_unclear(side, seen)
+        return _no("the supplier's item is on loan to our patron", seen)
+    leaves = side.role is not view.pickup_role and side.item_state is ItemState.TRANSIT
+    if leaves and side.hold_works is not False:
+        if side.hold_works is None:
+            return _hold_unclear(side, seen)
+        return _no("the supplier's item is in transit for our request: the book has left", seen)
     return replace(found, evidence=seen)
 
 
 def not_collected(view: View) -> Finding:
-    """Row 14a: the hold at the pickup side ended unfilled while the book is away."""
+    """Row 14a: the hold at the pickup side ended unfilled while the book is away.
+
+    The reader may also cancel at home where he collects at a third library.
+    """
     side = view.pickup_side
     if side is None:
         return _NO_PICKUP_SIDE
-    found = _ended_unfilled(side, UNCOLLECTED)
+    home = view.side(Role.BORROWER)
+    sides = [side] if home is None or home is side else [side, home]
+    found = _first_telling([_ended_unfilled(each) for each in sides])
+    found = _and_not_lent_at_pickup(side, found) if found.holds else found
     return _and_never_lent(view, found) if found.holds else found
 
 
+def _and_not_lent_at_pickup(side: Side, found: Finding) -> Finding:
+    """Unless the reader has the book in spite of it."""
+    if side.is_external or side.item_state is not None:
+        if side.item_state is LOANED and side.has_active_loan is not False:
+            return _no(f"the {side.role}'s item is on loan", found.evidence)
+        return found
+    return _cannot_say(side, ReadKind.ITEM, found.evidence)
+
+
+def left_after_cancelling(view: View) -> Finding:
+    """Row 14a: the book left for our hold while the lend was being cancelled."""
+    side = view.supplier
+    seen = side.evidence(ITEM, REQUEST)
+    if side.is_external or not has_lender_hold(view.transaction):
+        return _no("no hold of ours is left at the supplier", seen)
+    if view.transaction.previous_status is DcbStatus.AWAITING_RETURN_TO_SUPPLIER:
+        return _no("it was away already when it was cancelled", seen)
+    return supplier_in_transit(view)
+
+
 def uncollected_home(view: View) -> Finding:
-    """Row 14b: the lender's item is in place again. Transit proves nothing: it looks alike."""
+    """Row 14b: the lender's item is in place again. Transit proves nothing: it looks alike.
+
+    The pickup side is looked at first: the reader may have taken the book after all.
+    """
+    found = _uncollected_home(view)
+    side = view.pickup_side
+    if not found.holds or side is None or side.is_external:
+        return found
+    if side.item_state is None and side.leg.has_item_key:
+        return _cannot_say(side, ReadKind.ITEM, found.evidence)
+    if side.item_state is LOANED:
+        if side.has_active_loan is None:
+            return _loan_unclear(side, found.evidence)
+        if side.has_active_loan:
+            return _no(f"the {side.role}'s loan is active", side.evidence(LOAN))
+    return found
+
+
+def _uncollected_home(view: View) -> Finding:
     side = view.supplier
     seen = side.evidence(ITEM)
+    if side.is_external:
+        return _external_home(side, view.transaction.dispatched_at)
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
-    if side.item_state is not ItemState.IN_PLACE:
+    if side.item_state in ON_ITS_SHELF:
+        return _back_on_its_shelf(view, side)
+    if side.item_state not in SERVES_OTHERS:
         return _no(f"the supplier's item is {side.item_state}, not in place", seen)
-    left_at, here_since = view.transaction.dispatched_at, side.leg.item.since
-    was_here = side.leg.item.state == ItemState.IN_PLACE
-    if was_here and left_at is not None and here_since is not None and here_since < left_at:
-        return Finding(
-            Verdict.WAITS,
-            f"the supplier's item is in place, but was never {_AWAY_WORD[side.is_external]}, so "
-            "that does not tell that the book came back; when it stands on the shelf: "
-            "reconciler close",
-            seen,
-        )
-    return _holds("the supplier's item is in place again", seen)
-
-
-_AWAY_WORD = {False: "seen away", True: "said to be away since the book left"}
+    if side.item_state is LOANED and side.has_active_loan is not False:
+        if side.has_active_loan is None:
+            return _loan_unclear(side, seen)
+        return _no("the supplier's item is on loan to our patron", seen)
+    return _for_our_own_hold(side) or _twice(
+        side, SERVES_OTHERS, "the supplier's item is home: it already serves another", seen
+    )
 
 
 # --- the end -----------------------------------------------------------------
@@ -595,11 +809,13 @@ FACTS: dict[Fact, Callable[[View], Finding]] = {
     Fact.PICKUP_LOANED: pickup_loaned,
     Fact.PICKUP_LOAN_COMPLETE: pickup_loan_complete,
     Fact.PICKUP_RETURNED: pickup_returned,
+    Fact.PICKUP_LENT_AGAIN: pickup_lent_again,
     Fact.SUPPLIER_HOME: supplier_home,
     Fact.SUPPLIER_HOME_PROVED: supplier_home_proved,
     Fact.SUPPLIER_REFUSED: supplier_refused,
     Fact.READER_CANCELLED: reader_cancelled,
     Fact.NOT_COLLECTED: not_collected,
     Fact.UNCOLLECTED_HOME: uncollected_home,
+    Fact.LEFT_AFTER_CANCELLING: left_after_cancelling,
     Fact.EVERYTHING_CLEARED: everything_cleared,
 }

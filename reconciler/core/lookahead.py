@@ -1,22 +1,22 @@
 """Which reads could change the next decision, by status and role.
 
-A thorough look starts with the reads of `FIRST_READS` and goes on with those that the facts of
-the rows ahead still need, given what was just seen (a loan is asked for only once the item has
-moved). Between two thorough looks most are brief: one read, the one that the next step shows in,
-and the rest only if it shows anything new. `SELDOM` adds what shows no step, but that a person is
-needed. Nothing is read whose id is unknown, and nothing of an external library.
+A full look starts with the reads of `FIRST_READS`, at every library that a rule of the status asks,
+and goes on with those that the facts of the rows ahead still need, given what was just seen (a loan
+is asked for only once the item has moved). Between two full looks most are light: one read, the one
+that the next step shows in, and the rest only if it shows anything new. A full look comes at least
+once a day. Nothing is read whose id is unknown, and nothing of an external library.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.measures import measures_at
-from reconciler.core.model import Leg, Read, ReadKind, Remembered
+from reconciler.core.model import Leg, Read, ReadKind
 from reconciler.core.status import (
     BEFORE_LOAN,
     DcbStatus,
-    ItemState,
     Resource,
     Role,
     pickup_side,
@@ -26,25 +26,31 @@ from reconciler.core.walk import Findings, stands_at, walk
 
 _SUPPLIER = "supplier"
 _PICKUP_SIDE = "pickup side"
+_READER = "reader"
+"""The reader's own library: its hold and loan are his also where he collects elsewhere."""
 
 _LENDER_HOLD = ((_SUPPLIER, ReadKind.REQUEST), (_SUPPLIER, ReadKind.ITEM))
 _PICKUP_HOLD = ((_PICKUP_SIDE, ReadKind.ITEM), (_PICKUP_SIDE, ReadKind.REQUEST))
+_READER_HOLD = ((_READER, ReadKind.ITEM), (_READER, ReadKind.REQUEST))
+_LENDER_ITEM = (_SUPPLIER, ReadKind.ITEM)
+_PLACED = (*_LENDER_HOLD, *_PICKUP_HOLD, *_READER_HOLD)
+_AWAY = (*_PICKUP_HOLD, *_READER_HOLD, _LENDER_ITEM)
 
 FIRST_READS: dict[DcbStatus, tuple[tuple[str, ReadKind], ...]] = {
     DcbStatus.RESOLVED: (),
     DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: _LENDER_HOLD,
     DcbStatus.CONFIRMED: _LENDER_HOLD,
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (*_LENDER_HOLD, *_PICKUP_HOLD),
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (*_LENDER_HOLD, *_PICKUP_HOLD),
-    DcbStatus.PICKUP_TRANSIT: _PICKUP_HOLD,
-    DcbStatus.RECEIVED_AT_PICKUP: _PICKUP_HOLD,
-    DcbStatus.READY_FOR_PICKUP: _PICKUP_HOLD,
-    DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN), (_SUPPLIER, ReadKind.ITEM)),
-    DcbStatus.RETURN_TRANSIT: ((_SUPPLIER, ReadKind.ITEM),),
+    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: _PLACED,
+    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: _PLACED,
+    DcbStatus.PICKUP_TRANSIT: _AWAY,
+    DcbStatus.RECEIVED_AT_PICKUP: _AWAY,
+    DcbStatus.READY_FOR_PICKUP: _AWAY,
+    DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN), (_READER, ReadKind.LOAN), _LENDER_ITEM),
+    DcbStatus.RETURN_TRANSIT: (_LENDER_ITEM, (_PICKUP_SIDE, ReadKind.ITEM)),
     DcbStatus.COMPLETED: (),
     DcbStatus.FINALISED: (),
     DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: ((_SUPPLIER, ReadKind.ITEM),),
+    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (_LENDER_ITEM, *_PICKUP_HOLD),
     DcbStatus.CANCELLED: (),
     DcbStatus.HANDED_OFF_AS_LOCAL: (),
     DcbStatus.ERROR: (),
@@ -75,25 +81,18 @@ TELLTALE: dict[DcbStatus, tuple[tuple[str, ReadKind, int], ...]] = {
     DcbStatus.HANDED_OFF_AS_LOCAL: (),
     DcbStatus.ERROR: (),
 }
-"""The reads of a brief look, and in every how many of them: the one in which the next step of the
+"""The reads of a light look, and in every how many of them: the one in which the next step of the
 journey shows, and seldom the other side, where the reader may have cancelled.
 
 An item that is no longer requested tells that our hold ended, so that a cancelled hold shows in
 the item as well (alma-api.md §3.3).
 """
 
-SELDOM: dict[DcbStatus, tuple[tuple[str, Resource, timedelta], ...]] = dict.fromkeys(
-    DcbStatus, ()
-) | {DcbStatus.PICKUP_TRANSIT: ((_SUPPLIER, Resource.ITEM, timedelta(days=2)),)}
-"""What any look adds once the last sight of it is so old. Most books are at the pickup library by
-then; one that is not may have been marked missing by its lender."""
-
-THOROUGH_EVERY: dict[DcbStatus, int] = dict.fromkeys(DcbStatus, 10) | {DcbStatus.LOANED: 6}
-"""Of so many looks that show nothing new, one is thorough: oftener while others may queue for the
-book."""
+FULL_LOOK_EVERY = timedelta(days=1)
+"""What a light look does not read is read at least this often: seldom is not never."""
 
 ASKED_BACK = 0.4
-"""A look that was wanted sooner than this share of the usual interval is thorough: it confirms
+"""A look that was wanted sooner than this share of the usual interval is full: it confirms
 what the last one suspected, or sees what was just done."""
 
 SEEN_IN_TIME = 0.25
@@ -115,10 +114,9 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
     """
     status = view.transaction.status
     wanted = dict.fromkeys(_reads(view, FIRST_READS[status]))
-    if not (everything or _is_thorough(view)):
-        brief = tuple(read for read in _telltale(view) if _is_direct(view, read))
-        wanted = dict.fromkeys(brief) or wanted
-    wanted |= dict.fromkeys(_seldom(view))
+    if not (everything or _is_due_in_full(view)):
+        light = tuple(read for read in _telltale(view) if _can_read(view, read))
+        wanted = dict.fromkeys(light) or wanted
     for leg in view.transaction.legs:
         for resource, kind in _RESOURCE_READS.items():
             never = leg.remembered(resource).seen_at is None and resource is not Resource.LOAN
@@ -135,17 +133,17 @@ def further_reads(view: View) -> tuple[Read, ...]:
     """
     findings = Findings(view)
     status = stands_at(findings, walk(findings))
-    if status is view.transaction.status and _is_brief_and_quiet(view):
+    if status is view.transaction.status and _is_light_and_quiet(view):
         return ()
     needs = dict.fromkeys(read for _, _, found in findings.ahead(status) for read in found.needs)
     beside = (row.finds(view) for row in measures_at(status, view.transaction))
     needs |= dict.fromkeys(read for found in beside for read in found.needs)
-    if status is not view.transaction.status or not _is_thorough(view):
+    if status is not view.transaction.status or not _is_due_in_full(view):
         needs |= dict.fromkeys(_reads(view, FIRST_READS[status]))
     return tuple(read for read in needs if _can_read(view, read) and not _was_read(view, read))
 
 
-def _is_thorough(view: View) -> bool:
+def _is_due_in_full(view: View) -> bool:
     """The first look, one after a failure, one that was asked for soon, and now and then one.
 
     Also each while a hold is over and nothing has come of it yet: that it is still over is no
@@ -154,14 +152,20 @@ def _is_thorough(view: View) -> bool:
     """
     transaction = view.transaction
     last, due = transaction.last_poll_at, transaction.next_poll_at
-    if last is None or due is None or transaction.failures:
+    last_full = transaction.last_full_poll_at
+    if last is None or due is None or last_full is None or transaction.failures:
         return True
     if _end_is_unexplained(view) or _hold_was_seen_long_ago(view):
         return True
     if due - last < ASKED_BACK * view.policy.intervals.get(transaction.status, timedelta(0)):
         return True
-    every = THOROUGH_EVERY[transaction.status]
-    return transaction.unchanged_looks % every == every - 1
+    return view.now - last_full >= FULL_LOOK_EVERY
+
+
+def is_full(view: View) -> bool:
+    """Whether this look read all that its status could need."""
+    reads = _reads(view, FIRST_READS[view.transaction.status])
+    return all(_was_read(view, read) for read in reads if _can_read(view, read))
 
 
 def _end_is_unexplained(view: View) -> bool:
@@ -184,11 +188,11 @@ def _hold_was_seen_long_ago(view: View) -> bool:
     return unfilled_at is not None and view.now - unfilled_at > side.loans_kept * SEEN_IN_TIME
 
 
-def _is_brief_and_quiet(view: View) -> bool:
-    """Whether this is a brief look whose one read shows what the last look showed."""
-    if _is_thorough(view):
+def _is_light_and_quiet(view: View) -> bool:
+    """Whether this is a light look whose one read shows what the last look showed."""
+    if _is_due_in_full(view):
         return False
-    telltale = (*_telltale(view), *_seldom(view))
+    telltale = _telltale(view)
     seen = [view.observation.leg(read.role).of(read.kind) for read in telltale]
     asked_more = any(
         _was_read(view, Read(role, kind))
@@ -202,23 +206,14 @@ def _is_brief_and_quiet(view: View) -> bool:
 
 
 def _telltale(view: View) -> tuple[Read, ...]:
-    """What this brief look reads."""
+    """What this light look reads. A loan whose id is not known would be looked for in a list: its
+    item tells as much."""
     looks = view.transaction.unchanged_looks
     chosen = TELLTALE[view.transaction.status]
-    return _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
-
-
-def _seldom(view: View) -> tuple[Read, ...]:
-    """What is read because it was seen long ago, or not found: that has to be seen twice."""
-    due = []
-    for side, resource, age in SELDOM[view.transaction.status]:
-        (read,) = _reads(view, ((side, _RESOURCE_READS[resource]),))
-        leg = view.transaction.leg(read.role)
-        word = leg.remembered(resource) if leg is not None else Remembered()
-        is_old = word.seen_at is not None and view.now - word.seen_at >= age
-        if (is_old or word.state == ItemState.ABSENT) and _can_read(view, read):
-            due.append(read)
-    return tuple(due)
+    reads = _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
+    return tuple(
+        read if _is_direct(view, read) else replace(read, kind=ReadKind.ITEM) for read in reads
+    )
 
 
 def _as_before(side: Side) -> bool:
@@ -232,16 +227,18 @@ def _as_before(side: Side) -> bool:
 
 
 def _reads(view: View, wanted: tuple[tuple[str, ReadKind], ...]) -> tuple[Read, ...]:
-    roles = {_SUPPLIER: Role.SUPPLIER, _PICKUP_SIDE: pickup_side(view.transaction.workflow)}
-    return tuple(Read(roles[side], kind) for side, kind in wanted)
+    roles = {
+        _SUPPLIER: Role.SUPPLIER,
+        _PICKUP_SIDE: pickup_side(view.transaction.workflow),
+        _READER: Role.BORROWER,
+    }
+    return tuple(dict.fromkeys(Read(roles[side], kind) for side, kind in wanted))
 
 
 def _is_direct(view: View, read: Read) -> bool:
     """Whether it takes one call: a loan whose id is not known is looked for in a list."""
     leg = view.transaction.leg(read.role)
-    if leg is None or not _can_read(view, read):
-        return False
-    return read.kind is not ReadKind.LOAN or leg.loan_id is not None
+    return read.kind is not ReadKind.LOAN or (leg is not None and leg.loan_id is not None)
 
 
 def _was_read(view: View, read: Read) -> bool:
@@ -260,6 +257,6 @@ def _has_ids(leg: Leg, kind: ReadKind) -> bool:
         return bool(leg.user_id and leg.request_id)
     if kind is ReadKind.LOAN:
         return bool(leg.user_id) and bool(leg.loan_id or leg.has_item_key)
-    if kind is ReadKind.COMPLETED_LOAN:
+    if kind in (ReadKind.ACTIVE_LOAN, ReadKind.COMPLETED_LOAN):
         return bool(leg.user_id) and leg.has_item_key
     return leg.has_item_key

@@ -6,6 +6,7 @@ nothing. Of an external library nothing is read: its words come from evidence an
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,15 +15,27 @@ from reconciler.core.model import (
     Evidence,
     ItemSight,
     Leg,
+    LoanId,
     LoanSight,
-    Observation,
-    Policy,
     Remembered,
+    RequestId,
     RequestSight,
     Seen,
+    TakenOver,
+    Thing,
     Transaction,
 )
-from reconciler.core.status import DcbStatus, LoanState, Resource, Role
+from reconciler.core.status import (
+    BOOK_AWAY,
+    DcbStatus,
+    ItemState,
+    LoanState,
+    RequestState,
+    Resource,
+    Role,
+    ThingKind,
+    ThingState,
+)
 from reconciler.core.view import Side, View
 
 
@@ -31,36 +44,77 @@ def remember(leg: Leg, view: View) -> Leg:
     side = view.side(leg.role)
     if side is None or side.is_external:
         return leg
-    seen = side.seen
-    request = _word(leg.request, seen.request)
     leg = replace(
         leg,
-        item=_word(leg.item, seen.item),
-        request=request if not side.is_unfilled else replace(request, unfilled_at=view.now),
-        loan=_word(leg.loan, _loan_seen(side)),
-        user_id=seen.user_id or leg.user_id,
-        user_primary_id=seen.user_primary_id or leg.user_primary_id,
+        item=_item_word(leg.item, side, view),
+        request=_request_word(leg.request, side, view),
+        loan=_word(leg.loan, side.seen_loan),
+        user_id=side.seen.user_id or leg.user_id,
+        user_primary_id=side.seen.user_primary_id or leg.user_primary_id,
     )
     leg = _with_loan(_with_request(_with_item(leg, side.item), side.request), side, view.now)
-    if view.transaction.status is DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY:
-        return _with_bound_copy(leg, side.request)
-    return leg
+    return _with_bound_copy(leg, side.request) if copy_may_change(view.transaction) else leg
 
 
-def changes_of(
-    transaction: Transaction, observation: Observation, policy: Policy
-) -> tuple[Change, ...]:
+def copy_may_change(transaction: Transaction) -> bool:
+    """Whether another copy that Alma bound to the lender's hold is simply this lend's copy: as
+    long as nothing is placed at the borrower, where its barcode stands (workflow.md §3, row 2)."""
+    borrower = transaction.borrower
+    begun = any(
+        intent.role is not Role.SUPPLIER and intent.attempts for intent in transaction.intents
+    )
+    made = any(
+        thing.role is not Role.SUPPLIER and thing.is_ours_to_clear for thing in transaction.things
+    )
+    placed = borrower is not None and borrower.request_id is not None
+    return transaction.status in _NOT_PLACED_AT_BORROWER and not (begun or made or placed)
+
+
+_NOT_PLACED_AT_BORROWER = frozenset(
+    {DcbStatus.RESOLVED, DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY, DcbStatus.CONFIRMED}
+)
+
+
+def taken_over(before: Transaction, after: Transaction) -> Iterator[TakenOver]:
+    """The records that stand for this lend now in the place of those that did before."""
+    for old in before.legs:
+        new = after.leg(old.role)
+        if new is None:
+            continue
+        ids: tuple[tuple[ThingKind, str | None, str | None], ...] = (
+            (ThingKind.HOLD, old.request_id, new.request_id),
+            (ThingKind.LOAN, old.loan_id, new.loan_id),
+            (ThingKind.ITEM, old.item_pid, new.item_pid),
+        )
+        for kind, was, now in ids:
+            if was is not None and now is not None and was != now:
+                yield TakenOver(kind, old.role, was, now)
+
+
+def ledger_after(before: Transaction, taken: Iterable[TakenOver]) -> Iterator[Thing]:
+    """The rows of the ledger that name a record whose place another has taken."""
+    for each in taken:
+        for thing in before.things:
+            if thing.role is not each.role or thing.kind is not each.kind:
+                continue
+            if each.kind is ThingKind.HOLD and thing.request_id == each.before:
+                yield replace(thing, request_id=RequestId(each.after), state=ThingState.PRESENT)
+            if each.kind is ThingKind.LOAN and thing.loan_id == each.before:
+                yield replace(thing, loan_id=LoanId(each.after), state=ThingState.PRESENT)
+
+
+def changes_of(view: View) -> tuple[Change, ...]:
     """The canonical words of this look that differ from the last ones seen."""
     changes = []
-    for leg in transaction.legs:
-        if policy.is_external(leg):
+    for side in view.sides.values():
+        leg, seen = side.leg, side.seen
+        if side.is_external:
             continue
-        seen = observation.leg(leg.role)
         words: tuple[tuple[Resource, Seen[ItemSight] | Seen[RequestSight] | Seen[LoanSight]], ...]
         words = (
             (Resource.ITEM, seen.item),
-            (Resource.REQUEST, seen.request),
-            (Resource.LOAN, _newest_loan(seen.loan, seen.completed_loan)),
+            (Resource.REQUEST, side.seen_request),
+            (Resource.LOAN, side.seen_loan),
         )
         for resource, word in words:
             before = leg.remembered(resource).state
@@ -80,32 +134,41 @@ def _word(
 ) -> Remembered:
     if seen.value is not None:
         same = before.state == seen.value.state
-        return Remembered(
+        return replace(
+            before,
             state=seen.value.state,
             raw=seen.value.raw,
             seen_at=seen.at,
             since=before.since if same else seen.at,
-            unfilled_at=before.unfilled_at,
+            failure=None,
+            failed_at=None,
         )
     if seen.is_unreadable:
         return replace(before, failure=seen.reason, failed_at=seen.at)
     return before
 
 
-def _loan_seen(side: Side) -> Seen[LoanSight]:
-    return _newest_loan(side.seen.loan, side.seen.completed_loan)
+def _request_word(before: Remembered, side: Side, view: View) -> Remembered:
+    word = _word(before, side.seen_request)
+    shelved = side.request_state is RequestState.ON_HOLD_SHELF
+    return replace(
+        word,
+        unfilled_at=view.now if side.is_unfilled else word.unfilled_at,
+        shelved_at=word.shelved_at or (view.now if shelved else None),
+    )
 
 
-def _newest_loan(active: Seen[LoanSight], completed: Seen[LoanSight]) -> Seen[LoanSight]:
-    """A loan that was found says more than a list without one; a failed read says least."""
-    found = [
-        seen
-        for seen in (active, completed)
-        if seen.value is not None and seen.value.state is not LoanState.ABSENT
-    ]
-    read = [seen for seen in (active, completed) if seen.value is not None]
-    asked = [seen for seen in (active, completed) if seen.was_asked]
-    return next(iter((*found, *read, *asked)), active)
+def _item_word(before: Remembered, side: Side, view: View) -> Remembered:
+    word = _word(before, side.seen.item)
+    away = side.role is Role.SUPPLIER and _is_away(side, view)
+    return replace(word, away_at=word.away_at or (view.now if away else None))
+
+
+def _is_away(side: Side, view: View) -> bool:
+    """Whether this look shows the lender's item to be away for this lend, or on its way home."""
+    if side.item_state is ItemState.TRANSIT:
+        return view.transaction.status in BOOK_AWAY or bool(side.hold_works)
+    return side.item_state is ItemState.LOANED and bool(side.has_active_loan)
 
 
 def _with_item(leg: Leg, item: ItemSight | None) -> Leg:
@@ -124,9 +187,15 @@ def _with_item(leg: Leg, item: ItemSight | None) -> Leg:
 
 
 def _with_request(leg: Leg, request: RequestSight | None) -> Leg:
-    if request is None or request.placed_at is None:
+    """A re-issued hold goes on from when the first one was placed: a loan may have come of that."""
+    if request is None:
         return leg
-    return replace(leg, request_placed_at=request.placed_at)
+    known = [at for at in (leg.request_placed_at, request.placed_at) if at is not None]
+    return replace(
+        leg,
+        request_id=request.request_id or leg.request_id,
+        request_placed_at=min(known, default=None),
+    )
 
 
 def _with_bound_copy(leg: Leg, request: RequestSight | None) -> Leg:

@@ -202,6 +202,7 @@ class ReadKind(StrEnum):
     ITEM = "item"
     REQUEST = "request"
     LOAN = "loan"
+    ACTIVE_LOAN = "active_loan"
     COMPLETED_LOAN = "completed_loan"
     ITEM_REQUESTS = "item_requests"
 
@@ -213,15 +214,17 @@ AnySeen = Seen[ItemSight] | Seen[RequestSight] | Seen[LoanSight] | Seen[tuple[Re
 class LegObservation:
     """What one look showed of one leg.
 
-    `loan` is our loan found by its id or among the item's active loans; `completed_loan` is our
-    loan found among the item's completed ones. Both are ABSENT when the list was read and holds
-    none of ours; `loaned_to_other` says that the active loan is somebody else's.
-    `item_requests` are the item's active requests, ours among them.
+    `loan` is our loan as it was found by its id, or among the item's active loans where no id is
+    known; a record read by its id tells of that record alone. `active_loan` is our loan among the
+    item's active ones, `completed_loan` among its completed ones; both are ABSENT when the list
+    was read and holds none of ours. `loaned_to_other` says that the active loan is somebody
+    else's. `item_requests` are the item's active requests, ours among them.
     """
 
     item: Seen[ItemSight] = NOT_OBSERVED
     request: Seen[RequestSight] = NOT_OBSERVED
     loan: Seen[LoanSight] = NOT_OBSERVED
+    active_loan: Seen[LoanSight] = NOT_OBSERVED
     completed_loan: Seen[LoanSight] = NOT_OBSERVED
     loaned_to_other: bool = False
     item_requests: Seen[tuple[RequestSight, ...]] = NOT_OBSERVED
@@ -237,16 +240,7 @@ class LegObservation:
     @property
     def failed(self) -> bool:
         """Whether at least one read of this look failed."""
-        return any(
-            seen.is_unreadable
-            for seen in (
-                self.item,
-                self.request,
-                self.loan,
-                self.completed_loan,
-                self.item_requests,
-            )
-        )
+        return any(self.of(kind).is_unreadable for kind in ReadKind)
 
 
 _NOTHING_SEEN = LegObservation()
@@ -275,8 +269,7 @@ class Read:
 class Remembered:
     """The last readable word for one resource, and since when it has been the same.
 
-    `failure` is why the newest read failed; the word before it stays. `unfilled_at`, of a request:
-    until when it is known that nobody has had the book by it and brought it back.
+    `failure` is why the newest read failed; the word before it stays.
     """
 
     state: str | None = None
@@ -286,6 +279,11 @@ class Remembered:
     failure: str | None = None
     failed_at: datetime | None = None
     unfilled_at: datetime | None = None
+    """Of a hold: the last look that proved that no loan had come of it and ended."""
+    shelved_at: datetime | None = None
+    """Of a hold: when it was first seen on a hold shelf."""
+    away_at: datetime | None = None
+    """Of the lender's item: when it was first seen in transit or on loan since the book left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,8 +343,6 @@ class Parked:
     reason: str
     detail: str
     since: datetime
-    key: str | None = None
-    """The attention that parked it (`Attention.key`); None where an effect or a person did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,14 +482,14 @@ class Transaction:
     previous_status: DcbStatus | None = None
     outcome: Outcome | None = None
     parked: Parked | None = None
-    acknowledged: tuple[str, ...] = ()
-    """Attentions that a person has already dealt with; the same ones do not park again."""
     paused: Pause | None = None
     """Its own pause, or one of a library or of everything that covers it."""
     dispatched_at: datetime | None = None
     """When the book was first known to have left the lender."""
     next_poll_at: datetime | None = None
     last_poll_at: datetime | None = None
+    last_full_poll_at: datetime | None = None
+    """When everything that its status could need was last looked at."""
     failures: int = 0
     """Looks in a row in which at least one read failed."""
     unchanged_looks: int = 0
@@ -569,6 +565,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A record that stands for this lend from now on in another's place: a hold or a loan that
+    was re-issued, or the copy that Alma bound."""
+
+    kind: ThingKind
+    role: Role
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What one look leads to. `transaction` is the snapshot as it will be stored."""
 
@@ -580,8 +587,9 @@ class Decision:
     measures: tuple[Measure, ...] = ()
     clearing: tuple[Effect, ...] = ()
     """What the ledger still has to be cleared of."""
-    handed_over: tuple[Thing, ...] = ()
-    """Things that are somebody else's business from here on."""
+    things: tuple[Thing, ...] = ()
+    """Rows of the ledger that change: handed over, or with the id of a record taken over."""
+    taken_over: tuple[TakenOver, ...] = ()
     withdrawn: tuple[Intent, ...] = ()
     """Intents that the journey has overtaken."""
 

@@ -1,7 +1,8 @@
 """Whose is it? Nothing that a library answers is believed to be ours without a match of ids.
 
 An item must be the item that we asked for; a loan must be of our item, by our user, and not from
-before our request. Source: workflow.md §2, alma-api.md §4.1 ("no request_id in returned loans").
+before our request; a hold is ours by its id, by our mark or by our user. Source: workflow.md §2,
+alma-api.md §4.1 ("no request_id in returned loans").
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.core.model import ItemSight, Leg, LoanSight, RequestSight, Seen, Transaction
+from reconciler.core.placing import MARK_BEGINS, marker
 from reconciler.core.status import LoanState, Role
 
 MISMATCH = "MISMATCH"
@@ -86,3 +88,33 @@ def our_loan(transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]) -> 
 
 def _began(loan: LoanSight) -> str:
     return loan.began_at.isoformat() if loan.began_at else ""
+
+
+def is_our_hold(transaction: Transaction, leg: Leg, hold: RequestSight) -> bool:
+    """Whether an active hold on our item is this lend's: by its id, our mark, or our user.
+
+    A virtual item serves one reader, so any hold of his is. The lender's item may be asked for by
+    the same virtual patron in another lend: what carries that lend's mark is not ours.
+    """
+    if hold.request_id is not None and hold.request_id == leg.request_id:
+        return True
+    comment = hold.comment or ""
+    if marker(transaction.id) in comment:
+        return True
+    return MARK_BEGINS not in comment and is_our_user(leg, hold.user_id)
+
+
+def reissued_hold(
+    transaction: Transaction, leg: Leg, holds: Iterable[RequestSight]
+) -> RequestSight | None:
+    """The newest active hold of ours on the item under another id than the one that we know."""
+    again = [
+        hold
+        for hold in holds
+        if hold.request_id not in (None, leg.request_id) and is_our_hold(transaction, leg, hold)
+    ]
+    return max(again, key=_placed, default=None)
+
+
+def _placed(hold: RequestSight) -> str:
+    return hold.placed_at.isoformat() if hold.placed_at else ""

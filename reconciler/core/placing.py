@@ -178,9 +178,13 @@ def virtual_patron_id(patron: Patron) -> str:
     return f"DCB-{b32encode(digest).decode()}"
 
 
+MARK_BEGINS = "[DCB:"
+"""How the mark of any lend begins."""
+
+
 def marker(id: TransactionId) -> str:
     """What a hold's comment and an item's note carry, so that a lost answer is found again."""
-    return f"[DCB:{id}]"
+    return f"{MARK_BEGINS}{id}]"
 
 
 def system_number(id: TransactionId) -> str:

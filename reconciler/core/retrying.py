@@ -1,8 +1,7 @@
 """`retry`: out of parking, and what was refused is tried again from its beginning.
 
-What parked it is acknowledged: the same sight does not park again, another one does. What was
-half made and has been removed since is asked for anew, in its whole order: an item cannot stand
-on a bib that is gone.
+While what parked it is in sight, the next look parks it again. What was half made and has been
+removed since is asked for anew, in its whole order: an item cannot stand on a bib that is gone.
 """
 
 from __future__ import annotations
@@ -56,21 +55,12 @@ def retry(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
             }
         ),
         parked=None,
-        acknowledged=_acknowledged(transaction),
         next_poll_at=order.at,
     )
     warnings = (paused(transaction),) if transaction.paused else ()
     return Step(
         after, _told(parked is not None, changed, anew), None, anew, changed, warnings=warnings
     )
-
-
-def _acknowledged(transaction: Transaction) -> tuple[str, ...]:
-    """What parked it is dealt with, beside what already was."""
-    parked = transaction.parked
-    if parked is None or parked.key is None:
-        return transaction.acknowledged
-    return (*(each for each in transaction.acknowledged if each != parked.key), parked.key)
 
 
 def _told(was_parked: bool, changed: tuple[Intent, ...], anew: tuple[Effect, ...]) -> str:

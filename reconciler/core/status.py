@@ -257,6 +257,9 @@ ENDED = frozenset(
 )
 """The journey is over; what we created may still have to be cleaned up."""
 
+OVER = ENDED | TERMINAL
+"""The end is known, and with it the outcome."""
+
 _STANDARD_JOURNEY = (
     DcbStatus.RESOLVED,
     DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY,

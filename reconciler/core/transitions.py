@@ -57,7 +57,7 @@ class Transition:
     workflows: frozenset[Workflow] = ALL
     effects: tuple[EffectRow, ...] = ()
     outcome: Outcome | None = None
-    records: Mapping[Role, RecordState] = field(default_factory=dict)
+    records: Mapping[Role, RecordState | None] = field(default_factory=dict)
     alone: bool = False
     """Never in the same look as another step: it is made on what stands, not on a catch-up."""
     note: str = ""
@@ -74,6 +74,17 @@ _BOOK_WAS_LENT = (Fact.SUPPLIER_LOAN_ACTIVE, Fact.PICKUP_LOANED, Fact.PICKUP_LOA
 _IN_TRANSIT_EFFECTS = (
     EffectRow(EffectKind.VIRTUAL_ITEM_IN_TRANSIT, Role.BORROWER, WITH_TRANSPORT),
     EffectRow(EffectKind.VIRTUAL_ITEM_IN_TRANSIT, Role.PICKUP, VIA_PICKUP_LIBRARY),
+)
+
+
+_LENT_EFFECTS = (
+    EffectRow(EffectKind.SUPPLIER_LOAN, Role.SUPPLIER, WITH_TRANSPORT),
+    EffectRow(EffectKind.RENEWED, Role.SUPPLIER, WITH_TRANSPORT, due_date_is_known),
+    EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER, VIA_PICKUP_LIBRARY),
+)
+_LENT_AGAIN_EFFECTS = (
+    *_LENT_EFFECTS,
+    EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER, frozenset({W.EXPEDITED})),
 )
 
 
@@ -196,11 +207,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         own=Fact.PICKUP_LOANED,
         implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
         workflows=WITH_TRANSPORT,
-        effects=(
-            EffectRow(EffectKind.SUPPLIER_LOAN, Role.SUPPLIER),
-            EffectRow(EffectKind.RENEWED, Role.SUPPLIER, ALL, due_date_is_known),
-            EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER, VIA_PICKUP_LIBRARY),
-        ),
+        effects=_LENT_EFFECTS,
     ),
     Transition(
         "9",
@@ -236,6 +243,27 @@ TRANSITIONS: tuple[Transition, ...] = (
             Role.SUPPLIER: RecordState.AVAILABLE,
         },
         note="received back at the lending agency",
+    ),
+    Transition(
+        "9a",
+        "HandleBorrowerItemLoanedAgain",
+        S.RETURN_TRANSIT,
+        S.LOANED,
+        own=Fact.PICKUP_LENT_AGAIN,
+        workflows=ALL - {W.LOCAL},
+        effects=_LENT_AGAIN_EFFECTS,
+        records={Role.BORROWER: None, Role.PICKUP: None},
+        alone=True,
+        note="the return was a correction at the desk, or the reader borrowed the book once more",
+    ),
+    Transition(
+        "14a",
+        "HandleCancelledRequestItemOut",
+        S.CANCELLED,
+        S.AWAITING_RETURN_TO_SUPPLIER,
+        own=Fact.LEFT_AFTER_CANCELLING,
+        workflows=WITH_TRANSPORT,
+        note="the book left while the lend was being cancelled",
     ),
     _finalise_from(S.COMPLETED),
     _finalise_from(S.CANCELLED),
@@ -285,6 +313,17 @@ TRANSITIONS: tuple[Transition, ...] = (
             note="left alive the lender's hold would catch the book again",
         )
         for source in (S.PICKUP_TRANSIT, S.RECEIVED_AT_PICKUP, S.READY_FOR_PICKUP)
+    ),
+    Transition(
+        "14c",
+        "HandleCollectedAfterAll",
+        S.AWAITING_RETURN_TO_SUPPLIER,
+        S.LOANED,
+        own=Fact.PICKUP_LENT_AGAIN,
+        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        workflows=WITH_TRANSPORT,
+        effects=_LENT_AGAIN_EFFECTS,
+        note="he came after the shelf time, or took the book in spite of having cancelled",
     ),
     Transition(
         "14b",

@@ -22,9 +22,11 @@ from reconciler.core.model import (
     ReadKind,
     RequestSight,
     Seen,
+    SeenKind,
     Thing,
     Transaction,
 )
+from reconciler.core.ours import is_our_hold, reissued_hold
 from reconciler.core.status import (
     ItemState,
     LoanState,
@@ -35,7 +37,10 @@ from reconciler.core.status import (
     pickup_side,
 )
 
-LIVE_REQUEST = frozenset({RequestState.PLACED, RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
+WORKING_REQUEST = frozenset({RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
+"""Alma works for a hold in one of these states; one that is PLACED only queues."""
+
+LIVE_REQUEST = WORKING_REQUEST | {RequestState.PLACED}
 ENDED_REQUEST = frozenset({RequestState.CLOSED, RequestState.CANCELLED})
 
 
@@ -54,6 +59,10 @@ class Side:
     """Whether our ledger says that we placed this leg's hold, on one copy."""
     placed_at: datetime
     """Before this no loan can have come of this leg's hold."""
+    reissued: RequestSight | None
+    """A hold of ours among the item's active ones under an id that we do not know yet."""
+    others_holds: tuple[RequestSight, ...] | None
+    """The item's active holds that are not ours; None where they were not read."""
 
     @property
     def role(self) -> Role:
@@ -69,7 +78,11 @@ class Side:
 
     @property
     def request(self) -> RequestSight | None:
-        return self.seen.request.value
+        """Our hold as its record shows it; one that is over may go on under a new id."""
+        known = self.seen.request.value
+        if known is not None and known.state in ENDED_REQUEST and self.reissued is not None:
+            return self.reissued
+        return known
 
     @property
     def request_state(self) -> RequestState | None:
@@ -77,26 +90,92 @@ class Side:
 
     @property
     def loan(self) -> LoanSight | None:
-        """Our loan: active before completed before absent; None when it cannot be said."""
-        active, completed = self.seen.loan.value, self.seen.completed_loan.value
-        if active is not None and active.state is not LoanState.ABSENT:
-            return active
+        """Our loan: a running one before one that is over before none; None when not known."""
+        listed, known = self.seen.active_loan.value, self.seen.loan.value
+        completed = self.seen.completed_loan.value
+        if listed is not None and listed.state is LoanState.ACTIVE:
+            return listed
+        if known is not None and known.state is not LoanState.ABSENT:
+            return known
         if completed is not None and completed.state is LoanState.COMPLETE:
             return completed
-        return active
+        return known or listed
 
     @property
     def loan_state(self) -> LoanState | None:
         return self.loan.state if self.loan else None
 
     @property
+    def has_active_loan(self) -> bool | None:
+        """Whether our user has the item on loan now.
+
+        Yes by any running loan of his. No only when the loan that we know of is over *and* the
+        item's list of active loans holds none of ours: a record that is over does not say where
+        the book is, and a list below a path that is wrong by now is empty (alma-api.md §1.3).
+        """
+        if self.is_external:
+            return None if self.loan_state is None else self.loan_state is LoanState.ACTIVE
+        listed, known = self.seen.active_loan.value, self.seen.loan.value
+        if LoanState.ACTIVE in {each.state for each in (listed, known) if each is not None}:
+            return True
+        if self.missing_loan_reads or listed is None:
+            return None
+        is_over = known is None or known.state in (LoanState.COMPLETE, LoanState.ABSENT)
+        return False if is_over and listed.state is LoanState.ABSENT else None
+
+    @property
+    def missing_loan_reads(self) -> tuple[ReadKind, ...]:
+        """The reads that are still needed to say that our user does not have the item on loan."""
+        by_id = self.leg.loan_id is not None and self.seen.loan.value is None
+        listed = self.seen.active_loan.value is not None
+        return (*([ReadKind.LOAN] if by_id else ()), *(() if listed else [ReadKind.ACTIVE_LOAN]))
+
+    @property
     def request_is_live(self) -> bool | None:
-        """Whether our hold still stands. An external library's stands until it says otherwise."""
+        """Whether our hold still stands. An external library's stands until it says otherwise.
+
+        One that is over may have been re-issued: only the item's list of holds tells.
+        """
         if self.request_state is None:
             return True if self.is_external else None
         if self.request_state in LIVE_REQUEST:
             return True
-        return False if self.request_state in ENDED_REQUEST else None
+        if self.request_state not in ENDED_REQUEST:
+            return None
+        return False if self.is_external or self.others_holds is not None else None
+
+    @property
+    def missing_hold_read(self) -> ReadKind:
+        """The read that is needed next to say whether our hold stands."""
+        return ReadKind.REQUEST if self.request_state is None else ReadKind.ITEM_REQUESTS
+
+    @property
+    def hold_works(self) -> bool | None:
+        """Whether Alma works for our hold: it is being fetched, sent or kept on a shelf.
+
+        A hold that only queues does not count. An external library's counts while it stands.
+        """
+        if self.is_external or self.request_is_live is not True:
+            return self.request_is_live
+        return self.request_state in WORKING_REQUEST
+
+    @property
+    def was_shelved(self) -> bool:
+        """Whether our hold is known to have reached the hold shelf here.
+
+        An item that still stands there, with nobody else's hold on it, stands there for ours.
+        """
+        if self.leg.request.shelved_at or self.request_state is RequestState.ON_HOLD_SHELF:
+            return True
+        alone = self.others_holds is not None and not self.serves_another
+        return alone and self.item_state is ItemState.ON_HOLD_SHELF
+
+    @property
+    def serves_another(self) -> bool | None:
+        """Whether Alma works for somebody else's hold on the item."""
+        if self.others_holds is None:
+            return None
+        return any(hold.state in WORKING_REQUEST for hold in self.others_holds)
 
     @property
     def hold_is_bound(self) -> bool:
@@ -117,12 +196,17 @@ class Side:
     @property
     def item_state_confirmed(self) -> bool:
         """The same state in two looks at least `settle` apart; a person's word needs no second."""
+        return self.item_state is not None and self.confirms(frozenset({self.item_state}))
+
+    def confirms(self, states: frozenset[ItemState]) -> bool:
+        """Whether the item is in one of these states, and was so in a look `settle` ago."""
         before = self.leg.item
+        if self.item_state not in states:
+            return False
         if self.is_external:
-            return self.item_state is not None
+            return True
         return (
-            self.item_state is not None
-            and before.state == self.item_state
+            before.state in states
             and before.since is not None
             and self.now - before.since >= self.settle
         )
@@ -155,7 +239,7 @@ class Side:
     def shows_no_loan(self) -> bool:
         """Whether both lists were read, of loans that run and of those that are over, and no loan
         of ours stands there."""
-        loans = (self.seen.loan.value, self.seen.completed_loan.value)
+        loans = (self.seen.active_loan.value, self.seen.completed_loan.value)
         return all(loan is not None and loan.state is LoanState.ABSENT for loan in loans)
 
     @property
@@ -173,26 +257,47 @@ class Side:
             if resource is Resource.ITEM:
                 seen = self.seen.item
             elif resource is Resource.REQUEST:
-                seen = self.seen.request
+                seen = self.seen_request
             else:
-                seen = (
-                    self.seen.loan
-                    if self.loan is self.seen.loan.value
-                    else (self.seen.completed_loan)
-                )
+                seen = self.seen_loan
             if seen.value is not None:
                 found.append(
                     Evidence(self.role, resource, seen.value.state, seen.value.raw, seen.at)
                 )
         return tuple(found)
 
+    @property
+    def seen_request(self) -> Seen[RequestSight]:
+        """The read that shows our hold."""
+        if self.request is None or self.request is self.seen.request.value:
+            return self.seen.request
+        return Seen(SeenKind.VALUE, self.request, at=self.seen.item_requests.at)
+
+    @property
+    def seen_loan(self) -> Seen[LoanSight]:
+        """The read that shows our loan; where none does, a failed one before one not made."""
+        reads = (self.seen.active_loan, self.seen.loan, self.seen.completed_loan)
+        if self.loan is not None:
+            return next(seen for seen in reads if seen.value is self.loan)
+        return next((seen for seen in reads if seen.was_asked), self.seen.loan)
+
     def why_unknown(self, kind: ReadKind) -> str:
         """In words, why a thing cannot be said: it was not looked at, or could not be read."""
         seen = self.seen.of(kind)
-        thing = f"the {self.role} {kind.replace('_', ' ')}"
+        thing = f"the {self.role}'s {_IN_WORDS[kind]}"
         if seen.is_unreadable:
             return f"{thing} could not be read ({seen.reason})"
         return f"{thing} was not looked at"
+
+
+_IN_WORDS: dict[ReadKind, str] = {
+    ReadKind.ITEM: "item",
+    ReadKind.REQUEST: "request",
+    ReadKind.LOAN: "loan",
+    ReadKind.ACTIVE_LOAN: "list of the item's active loans",
+    ReadKind.COMPLETED_LOAN: "list of the item's completed loans",
+    ReadKind.ITEM_REQUESTS: "list of the item's requests",
+}
 
 
 def _holds_of(transaction: Transaction, leg: Leg) -> Iterator[Thing]:
@@ -207,6 +312,26 @@ def _placed_at(transaction: Transaction, leg: Leg) -> datetime:
     """When the hold was placed, as nearly as is known; what was tracked stood when it was told."""
     placed = (leg.request_placed_at, *(hold.created_at for hold in _holds_of(transaction, leg)))
     return max((transaction.created_at, *(at for at in placed if at is not None)))
+
+
+def _side(
+    transaction: Transaction, leg: Leg, seen: LegObservation, now: datetime, policy: Policy
+) -> Side:
+    listed = seen.item_requests.value
+    return Side(
+        leg,
+        seen,
+        policy.is_external(leg),
+        policy.settle(leg),
+        now,
+        policy.loans_kept(leg),
+        any(not hold.trusted for hold in _holds_of(transaction, leg)),
+        _placed_at(transaction, leg),
+        reissued_hold(transaction, leg, listed or ()),
+        None
+        if listed is None
+        else tuple(hold for hold in listed if not is_our_hold(transaction, leg, hold)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +349,7 @@ class View:
         cls, transaction: Transaction, observation: Observation, now: datetime, policy: Policy
     ) -> View:
         sides = {
-            leg.role: Side(
-                leg,
-                observation.leg(leg.role),
-                policy.is_external(leg),
-                policy.settle(leg),
-                now,
-                policy.loans_kept(leg),
-                any(not hold.trusted for hold in _holds_of(transaction, leg)),
-                _placed_at(transaction, leg),
-            )
+            leg.role: _side(transaction, leg, observation.leg(leg.role), now, policy)
             for leg in transaction.legs
         }
         return cls(transaction, now, policy, observation, sides)
@@ -246,6 +362,11 @@ class View:
         return self.sides[Role.SUPPLIER]
 
     @property
+    def pickup_role(self) -> Role:
+        """Whose library the reader collects the book at."""
+        return pickup_side(self.transaction.workflow)
+
+    @property
     def pickup_side(self) -> Side | None:
         """The side where the reader collects the book; None when that library is not known."""
-        return self.sides.get(pickup_side(self.transaction.workflow))
+        return self.sides.get(self.pickup_role)

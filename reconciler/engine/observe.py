@@ -46,7 +46,7 @@ from reconciler.ports.alma import AlmaReader
 
 T = TypeVar("T")
 
-MAX_ROUNDS = 6
+MAX_ROUNDS = 12
 """More rounds than any chain of reads needs; a guard against a fact that is never satisfied."""
 
 NO_LOAN = LoanSight(state=LoanState.ABSENT, raw="none in the list")
@@ -69,7 +69,7 @@ async def observe(transaction: Transaction, look: Look) -> Observation:
     """What the libraries show of a transaction now. Never raises for a library's trouble."""
     legs = {leg.role: _told(leg) for leg in transaction.legs if look.policy.is_external(leg)}
     view = View.of(transaction, Observation(legs), look.now, look.policy)
-    reads = first_reads(view, everything=look.everything)
+    reads = first_reads(view, everything=look.everything) or further_reads(view)
     for _ in range(MAX_ROUNDS):
         if not reads:
             break
@@ -104,6 +104,7 @@ async def _read(transaction: Transaction, read: Read, look: Look) -> dict[str, A
         ReadKind.ITEM: glance.item,
         ReadKind.REQUEST: glance.request,
         ReadKind.LOAN: glance.loan,
+        ReadKind.ACTIVE_LOAN: glance.active_loan,
         ReadKind.COMPLETED_LOAN: glance.completed_loan,
         ReadKind.ITEM_REQUESTS: glance.item_requests,
     }[read.kind]()
@@ -163,18 +164,27 @@ class _Glance:
                     return await self._lent_to_another()
                 if not _is_absence(failure, Subject.LOAN):
                     return {"loan": _unreadable(failure, self.at)}
-        return await self._listed("loan", completed=False)
+        return await self._active()
+
+    async def active_loan(self) -> dict[str, Any]:
+        """Our loan among the item's active ones, whatever id we know."""
+        return await (self._active() if self.leg.loan_id is None else self._listed(completed=False))
+
+    async def _active(self) -> dict[str, Any]:
+        """The same where no record is known by its id: the list tells all there is to tell."""
+        fields = await self._listed(completed=False)
+        return {**fields, "loan": fields["active_loan"]}
 
     async def _lent_to_another(self) -> dict[str, Any]:
         """Our loan in its item's list, where its user is not known any more."""
-        fields = await self._listed("loan", completed=False)
+        fields = await self._active()
         found: LoanSight | None = fields["loan"].value
         if found is not None and found.user_id and not is_our_user(self.leg, found.user_id):
             fields["user_id"] = found.user_id
         return fields
 
     async def completed_loan(self) -> dict[str, Any]:
-        return await self._listed("completed_loan", completed=True)
+        return await self._listed(completed=True)
 
     async def item_requests(self) -> dict[str, Any]:
         seen: Seen[tuple[RequestSight, ...]]
@@ -184,8 +194,9 @@ class _Glance:
             seen = _unreadable(failure, self.at)
         return {"item_requests": seen}
 
-    async def _listed(self, name: str, *, completed: bool) -> dict[str, Any]:
+    async def _listed(self, *, completed: bool) -> dict[str, Any]:
         """Our loan in the item's list. Alma may name our user by another of his ids: then ask."""
+        name = "completed_loan" if completed else "active_loan"
         try:
             loans = await self._loans(completed=completed)
             leg = self.leg

@@ -17,10 +17,11 @@ from reconciler.core.model import (
     Intent,
     Measure,
     Policy,
+    TakenOver,
     Transaction,
 )
 from reconciler.core.placing import is_needed as placing_is_needed
-from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState
+from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, ThingKind
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
 from reconciler.ports.store import Store
@@ -43,6 +44,7 @@ class Recorder:
         planned: list[Intent] = []
         if decision.changes:
             history.append(_observed(decision.changes, now))
+        history += (_taken_over(each, now) for each in decision.taken_over)
         for hop in decision.hops:
             planned += self.intents(hop.effects, asked_by=len(history))
             history.append(_transition(hop, now))
@@ -68,7 +70,7 @@ class Recorder:
             tuple(history),
             planned=tuple(planned),
             changed=(*withdrawn, *taken_up),
-            things=decision.handed_over,
+            things=decision.things,
         )
 
     def intents(self, effects: Iterable[Effect], asked_by: int) -> Iterator[Intent]:
@@ -120,6 +122,12 @@ def _observed(changes: tuple[Change, ...], now: datetime) -> HistoryEntry:
         detail=told,
         evidence=tuple(change.evidence for change in changes),
     )
+
+
+def _taken_over(taken: TakenOver, now: datetime) -> HistoryEntry:
+    what = "copy" if taken.kind is ThingKind.ITEM else taken.kind
+    told = f"{taken.role} {what} taken over: {taken.before} → {taken.after}"
+    return HistoryEntry(now, HistoryKind.OBSERVATION, ACTOR, detail=told)
 
 
 def _transition(hop: Hop, now: datetime) -> HistoryEntry:

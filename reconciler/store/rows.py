@@ -57,13 +57,12 @@ SETTLED_COLUMNS = (
     "dispatched_at",
     "next_poll_at",
     "last_poll_at",
+    "last_full_poll_at",
     "failures",
     "unchanged_looks",
     "parked_reason",
     "parked_detail",
     "parked_since",
-    "parked_key",
-    "acknowledged",
     "sights",
 )
 """The columns that a settlement writes anew each time."""
@@ -84,13 +83,12 @@ def transaction_values(transaction: Transaction) -> Values:
         "dispatched_at": transaction.dispatched_at,
         "next_poll_at": transaction.next_poll_at,
         "last_poll_at": transaction.last_poll_at,
+        "last_full_poll_at": transaction.last_full_poll_at,
         "failures": transaction.failures,
         "unchanged_looks": transaction.unchanged_looks,
         "parked_reason": parked.reason if parked else None,
         "parked_detail": parked.detail if parked else None,
         "parked_since": parked.since if parked else None,
-        "parked_key": parked.key if parked else None,
-        "acknowledged": [*transaction.acknowledged],
         "sights": sights_values(transaction),
     }
 
@@ -109,9 +107,7 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
     legs = parts.legs
     parked = None
     if row["parked_reason"] is not None:
-        parked = Parked(
-            row["parked_reason"], row["parked_detail"] or "", row["parked_since"], row["parked_key"]
-        )
+        parked = Parked(row["parked_reason"], row["parked_detail"] or "", row["parked_since"])
     paused = None
     if row["paused_since"] is not None:
         paused = Pause(row["paused_since"], row["paused_by"], row["paused_reason"])
@@ -128,11 +124,11 @@ def transaction(row: RowMapping, parts: Parts) -> Transaction:
         previous_status=DcbStatus(row["previous_status"]) if row["previous_status"] else None,
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         parked=parked,
-        acknowledged=tuple(row["acknowledged"]),
         paused=paused,
         dispatched_at=row["dispatched_at"],
         next_poll_at=row["next_poll_at"],
         last_poll_at=row["last_poll_at"],
+        last_full_poll_at=row["last_full_poll_at"],
         failures=row["failures"],
         unchanged_looks=row["unchanged_looks"],
         considered=tuple(_verdict(each) for each in row["considered"]),
@@ -264,6 +260,8 @@ def _remembered(values: Mapping[str, str]) -> Remembered:
         failure=values.get("failure"),
         failed_at=_instant(values.get("failed_at")),
         unfilled_at=_instant(values.get("unfilled_at")),
+        shelved_at=_instant(values.get("shelved_at")),
+        away_at=_instant(values.get("away_at")),
     )
 
 

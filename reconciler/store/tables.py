@@ -51,6 +51,7 @@ class TransactionRow(SQLModel, table=True):
     dispatched_at: datetime | None = None
     next_poll_at: datetime | None = None
     last_poll_at: datetime | None = None
+    last_full_poll_at: datetime | None = None
     failures: int = 0
     unchanged_looks: int = 0
     sights: dict[str, Any] = Field(sa_type=JSON)
@@ -60,8 +61,6 @@ class TransactionRow(SQLModel, table=True):
     parked_reason: str | None = None
     parked_detail: str | None = None
     parked_since: datetime | None = None
-    parked_key: str | None = None
-    acknowledged: list[str] = Field(sa_type=JSON)
     paused_since: datetime | None = None
     paused_by: str | None = None
     paused_reason: str | None = None

@@ -13,6 +13,7 @@ CREATE TABLE transactions (
     dispatched_at TIMESTAMP WITH TIME ZONE,
     next_poll_at TIMESTAMP WITH TIME ZONE,
     last_poll_at TIMESTAMP WITH TIME ZONE,
+    last_full_poll_at TIMESTAMP WITH TIME ZONE,
     failures INTEGER NOT NULL DEFAULT 0,
     unchanged_looks INTEGER NOT NULL DEFAULT 0,
     -- The last words seen of each leg, by role and resource: rewritten by every look.
@@ -22,9 +23,6 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since TIMESTAMP WITH TIME ZONE,
-    -- The sight that parked it; a person's retry makes it an acknowledged one.
-    parked_key VARCHAR,
-    acknowledged JSON NOT NULL,
     paused_since TIMESTAMP WITH TIME ZONE,
     paused_by VARCHAR,
     paused_reason VARCHAR,

@@ -13,6 +13,7 @@ CREATE TABLE transactions (
     dispatched_at DATETIME,
     next_poll_at DATETIME,
     last_poll_at DATETIME,
+    last_full_poll_at DATETIME,
     failures INTEGER NOT NULL DEFAULT 0,
     unchanged_looks INTEGER NOT NULL DEFAULT 0,
     -- The last words seen of each leg, by role and resource: rewritten by every look.
@@ -22,9 +23,6 @@ CREATE TABLE transactions (
     parked_reason VARCHAR,
     parked_detail VARCHAR,
     parked_since DATETIME,
-    -- The sight that parked it; a person's retry makes it an acknowledged one.
-    parked_key VARCHAR,
-    acknowledged JSON NOT NULL,
     paused_since DATETIME,
     paused_by VARCHAR,
     paused_reason VARCHAR,

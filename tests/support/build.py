@@ -130,10 +130,22 @@ def unreadable(at: datetime = NOW) -> Seen[Any]:
 
 
 def look(**legs: LegObservation | Mapping[str, Any]) -> Observation:
-    """look(supplier={"item": item("0/TRANSIT")}, borrower={…})."""
+    """look(supplier={"item": item("0/TRANSIT")}, borrower={…}).
+
+    A loan is told as the service finds it: beside the item's list of active loans, where it stands
+    if it runs. `active_loan` says otherwise.
+    """
     return Observation(
         {
-            Role(name): seen if isinstance(seen, LegObservation) else LegObservation(**seen)
+            Role(name): seen if isinstance(seen, LegObservation) else _leg_seen(seen)
             for name, seen in legs.items()
         }
     )
+
+
+def _leg_seen(seen: Mapping[str, Any]) -> LegObservation:
+    found = seen.get("loan")
+    if found is None or "active_loan" in seen:
+        return LegObservation(**seen)
+    is_over = found.value is not None and found.value.state is LoanState.COMPLETE
+    return LegObservation(**seen, active_loan=loan("NONE", at=found.at) if is_over else found)

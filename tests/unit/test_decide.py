@@ -233,60 +233,24 @@ def test_a_lost_item_is_parked_once_and_the_journey_goes_on_being_moved() -> Non
     assert second.transaction.parked == first.newly_parked
     returned = look(
         supplier={"item": item("0/LOST_LOAN"), "loan": loan("ACTIVE/LOST")},
-        borrower={"loan": loan("COMPLETE")},
+        borrower={"item": item("1/"), "loan": loan("COMPLETE")},
     )
     third = decide(second.transaction, returned, NOW, policy())
     assert [hop.target for hop in third.hops] == [S.RETURN_TRANSIT]
     assert third.transaction.parked == first.newly_parked
 
 
-def test_an_acknowledged_attention_parks_again_only_when_it_changes() -> None:
+def test_retry_with_the_cause_in_sight_parks_again_at_the_next_look() -> None:
     missing = look(supplier={"item": item("0/MISSING"), "request": request("IN_PROCESS")})
     confirmed = transaction(S.CONFIRMED, borrower=None, has_placing_data=True)
     first = decide(confirmed, missing, NOW, policy())
     assert first.newly_parked is not None
-    key = "item_lost:supplier.item=0/MISSING"
-    retried = replace(first.transaction, parked=None, acknowledged=(key,))
-    assert decide(retried, missing, NOW, policy()).newly_parked is None
-    lost = look(supplier={"item": item("0/LOST_ILL"), "request": request("IN_PROCESS")})
-    assert decide(retried, lost, NOW, policy()).newly_parked is not None
+    retried = replace(first.transaction, parked=None)
+    again = decide(retried, missing, NOW, policy())
+    assert again.newly_parked is not None
+    assert again.newly_parked.reason == first.newly_parked.reason
     found = look(supplier={"item": item("1/"), "request": request("IN_PROCESS")})
-    assert decide(retried, found, NOW, policy()).transaction.acknowledged == ()
-
-
-@pytest.mark.parametrize(
-    ("shown", "remembered"),
-    [
-        ({}, True),
-        ({"item": unreadable()}, True),
-        ({"request": request("IN_PROCESS")}, True),
-        ({"item": item("1/")}, False),
-        ({"item": item("0/MISSING")}, True),
-    ],
-    ids=["nothing", "unreadable", "something else", "that it is back", "the same"],
-)
-def test_what_a_person_dealt_with_is_forgotten_only_once_it_is_seen_to_be_over(
-    shown: dict[str, Any], remembered: bool
-) -> None:
-    missing = {"item": item("0/MISSING"), "request": request("IN_PROCESS")}
-    under_way = transaction(S.PICKUP_TRANSIT)
-    parked = decide(under_way, look(supplier=missing), NOW, policy()).transaction
-    assert parked.parked is not None
-    dealt_with = replace(parked, parked=None, acknowledged=(str(parked.parked.key),))
-    later = decide(dealt_with, look(supplier=shown), NOW, policy()).transaction
-    assert bool(later.acknowledged) is remembered
-    assert later.parked is None
-
-
-def test_what_came_of_a_failed_read_is_forgotten_once_it_can_be_read() -> None:
-    other = {"item": Seen.unreadable("another item", NOW, MISMATCH)}
-    parked = decide(transaction(S.PICKUP_TRANSIT), look(borrower=other), NOW, policy()).transaction
-    assert parked.parked is not None
-    dealt_with = replace(parked, parked=None, acknowledged=(str(parked.parked.key),))
-    again = decide(dealt_with, look(borrower=other), NOW, policy()).transaction
-    assert (again.parked, len(again.acknowledged)) == (None, 1)
-    right = look(borrower={"item": item("0/TRANSIT")})
-    assert decide(dealt_with, right, NOW, policy()).transaction.acknowledged == ()
+    assert decide(retried, found, NOW, policy()).newly_parked is None
 
 
 @pytest.mark.parametrize(

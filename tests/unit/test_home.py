@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.decide import decide
-from reconciler.core.model import LoanId, Observation, Remembered, Transaction
+from reconciler.core.model import LoanId, Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Outcome, RecordState, Role
 from tests.support.build import (
     EXTERNAL,
@@ -25,6 +25,7 @@ from tests.support.build import (
 )
 
 S = DcbStatus
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STILL_LENT = {"loan": loan("ACTIVE"), "item": item("0/LOAN")}
 
 
@@ -40,20 +41,47 @@ def loaned(**supplier: object) -> Transaction:
 HOME = [(S.RETURN_TRANSIT, True), (S.COMPLETED, False)]
 
 
+ENDED = {"request": request("HISTORY"), "item_requests": Seen.of((), NOW)}
+
+
+def seen_before(raw: str) -> Remembered:
+    """The same word an hour ago."""
+    state = item(raw).value.state
+    return Remembered(state, raw, NOW - HOUR, since=NOW - HOUR)
+
+
 @pytest.mark.parametrize("raw", ["1/", "0/TRANSIT", "0/WORK_ORDER_DEPARTMENT"])
-def test_a_closed_loan_at_the_lender_completes_through_return_transit(raw: str) -> None:
-    sights = look(supplier={"item": item(raw), "loan": loan("COMPLETE")}, borrower=STILL_LENT)
-    assert hops(loaned(), sights) == HOME
+def test_a_closed_loan_and_the_book_at_home_complete_in_two_looks(raw: str) -> None:
+    home = {"item": item(raw), "loan": loan("COMPLETE"), **ENDED}
+    sights = look(supplier=home, borrower=STILL_LENT)
+    once = loaned(loan_seen_at=NOW - 5 * DAY)
+    assert hops(once, sights) == []
+    assert hops(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw)), sights) == HOME
 
 
-def test_a_closed_loan_alone_completes_too() -> None:
-    sights = look(supplier={"item": unreadable(), "loan": loan("COMPLETE")}, borrower=STILL_LENT)
-    assert hops(loaned(), sights) == HOME
+@pytest.mark.parametrize("raw", ["0/LOST_LOAN_AND_PAID", "0/MISSING", "0/CLAIM_RETURNED_LOAN"])
+@pytest.mark.parametrize("status", [S.LOANED, S.RETURN_TRANSIT])
+def test_a_loan_that_ended_on_paper_is_no_return(status: DcbStatus, raw: str) -> None:
+    home = {"item": item(raw), "loan": loan("COMPLETE"), **ENDED}
+    before = replace(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw)), status=status)
+    reader = STILL_LENT if status is S.LOANED else {"item": item("0/TRANSIT")}
+    decision = decide(before, look(supplier=home, borrower=reader), NOW, policy())
+    assert (decision.hops, decision.newly_parked is not None) == ((), True)
+
+
+@pytest.mark.parametrize("status", [S.LOANED, S.RETURN_TRANSIT])
+def test_a_closed_loan_alone_proves_nothing(status: DcbStatus) -> None:
+    for item_seen in (unreadable(), item("1/")):
+        lender = {"item": item_seen, "loan": loan("COMPLETE"), "active_loan": unreadable(), **ENDED}
+        seen = look(supplier=lender, borrower={"item": item("0/TRANSIT")})
+        before = replace(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/")), status=status)
+        assert hops(before, seen) == []
 
 
 def test_completing_sets_the_outcome_and_the_words_of_our_record() -> None:
     sights = look(supplier={"item": item("1/"), "loan": loan("COMPLETE")}, borrower=STILL_LENT)
-    after = decide(loaned(), sights, NOW, policy()).transaction
+    before = loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/"))
+    after = decide(before, sights, NOW, policy()).transaction
     assert after.outcome is Outcome.SUPPLIED
     assert after.supplier.record_state == RecordState.AVAILABLE
     assert after.borrower is not None
@@ -153,13 +181,46 @@ def test_a_book_that_already_serves_the_next_reader_is_home(raw: str) -> None:
         "completed_loan": loan("NONE"),
         "loaned_to_other": raw == "0/LOAN",
     }
-    closed = look(supplier={**sights, "request": request("HISTORY")})
-    ours = look(supplier={**sights, "request": request("IN_PROCESS")})
-    seen = leg(Role.SUPPLIER, loan_seen_at=NOW - timedelta(days=5))
+    closed = look(supplier={**sights, **ENDED})
+    ours = look(supplier={**sights, "request": request("IN_PROCESS"), "loaned_to_other": False})
+    seen = leg(Role.SUPPLIER, loan_seen_at=NOW - 5 * DAY)
     before = transaction(S.RETURN_TRANSIT, supplier=seen)
     assert hops(before, closed) == [(S.COMPLETED, False)]
-    assert hops(before, ours) == []
+    assert hops(before, ours) == ([(S.COMPLETED, False)] if raw == "0/REQUESTED" else [])
+
+
+@pytest.mark.parametrize(("raw", "counts"), [("0/HOLDSHELF", 2), ("0/LOAN", 2), ("0/REQUESTED", 0)])
+def test_without_a_loan_of_ours_two_looks_at_the_next_reader_tell(raw: str, counts: int) -> None:
+    """Requested alone is what a book shows that was sent unscanned: that proves nothing."""
+    lender = {
+        "item": item(raw),
+        "loan": loan("NONE"),
+        "completed_loan": loan("NONE"),
+        "loaned_to_other": raw == "0/LOAN",
+        **ENDED,
+    }
+    closed = look(supplier=lender)
     assert hops(transaction(S.RETURN_TRANSIT), closed) == []
+    again = transaction(S.RETURN_TRANSIT, supplier=leg(Role.SUPPLIER, item=seen_before(raw)))
+    assert hops(again, closed) == ([(S.COMPLETED, False)] if counts == 2 else [])
+
+
+def test_a_book_tracked_on_its_way_home_has_no_memory() -> None:
+    """In place in two looks is home; one that lay in place while it was lent never left."""
+    lender = {"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")}
+    seen = look(supplier=lender, borrower={"item": item("0/TRANSIT")})
+    tracked = replace(transaction(S.RETURN_TRANSIT), dispatched_at=NOW - 12 * DAY)
+    assert hops(tracked, seen) == []
+    twice = replace(tracked, supplier=leg(Role.SUPPLIER, item=seen_before("1/")))
+    assert hops(twice, seen) == [(S.COMPLETED, False)]
+    ours = replace(twice, created_at=NOW - 20 * DAY)
+    decision = decide(ours, seen, NOW, policy())
+    assert decision.hops == ()
+    assert "reconciler close" in next(
+        each.because
+        for each in decision.verdicts
+        if each.rule == "HandleBorrowerRequestReturnTransit"
+    )
 
 
 def test_an_external_lender_is_believed_once_it_speaks_after_the_loan() -> None:
@@ -186,6 +247,7 @@ def test_in_place_for_one_look_alone_is_no_return() -> None:
             "item": item(raw, at=now),
             "loan": loan(word, at=now),
             "completed_loan": loan("NONE", at=now),
+            **ENDED,
         }
         decision = decide(current, look(supplier=lender, borrower=STILL_LENT), now, policy())
         assert decision.hops == ()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.lookahead import FIRST_READS, THOROUGH_EVERY, first_reads, further_reads
+from reconciler.core.lookahead import FIRST_READS, FULL_LOOK_EVERY, first_reads, further_reads
 from reconciler.core.model import Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.core.view import View
@@ -26,6 +26,7 @@ from tests.support.build import (
 )
 
 S = DcbStatus
+HOUR = timedelta(hours=1)
 SEEN = Remembered("IN_PLACE", "1/", NOW, since=NOW)
 
 
@@ -41,7 +42,7 @@ def known(
 
 def quiet(status: DcbStatus, looks: int = 1, **changes: object) -> Transaction:
     """One of which the last looks showed nothing new, and no second look was asked for."""
-    before = known(status, unchanged_looks=looks, **changes)
+    before = known(status, unchanged_looks=looks, last_full_poll_at=NOW - HOUR, **changes)
     return replace(before, last_poll_at=NOW - timedelta(hours=8), next_poll_at=NOW)
 
 
@@ -65,13 +66,13 @@ EXPECTED = {
         "borrower item",
         "borrower request",
     },
-    S.PICKUP_TRANSIT: {"borrower item", "borrower request"},
-    S.RECEIVED_AT_PICKUP: {"borrower item", "borrower request"},
-    S.READY_FOR_PICKUP: {"borrower item", "borrower request"},
+    S.PICKUP_TRANSIT: {"borrower item", "borrower request", "supplier item"},
+    S.RECEIVED_AT_PICKUP: {"borrower item", "borrower request", "supplier item"},
+    S.READY_FOR_PICKUP: {"borrower item", "borrower request", "supplier item"},
     S.LOANED: {"borrower loan", "supplier item"},
-    S.RETURN_TRANSIT: {"supplier item"},
+    S.RETURN_TRANSIT: {"supplier item", "borrower item"},
     S.COMPLETED: set(),
-    S.AWAITING_RETURN_TO_SUPPLIER: {"supplier item"},
+    S.AWAITING_RETURN_TO_SUPPLIER: {"supplier item", "borrower item", "borrower request"},
 }
 
 
@@ -80,11 +81,15 @@ def test_what_a_look_starts_with(status: DcbStatus, expected: set[str]) -> None:
     assert reads(known(status)) == expected
 
 
-def test_the_pickup_side_is_the_library_where_the_reader_collects() -> None:
-    assert reads(known(S.PICKUP_TRANSIT, Workflow.PICKUP_ANYWHERE)) == {
-        "pickup item",
-        "pickup request",
-    }
+def test_where_the_reader_collects_elsewhere_his_own_library_is_read_as_well() -> None:
+    away = {"pickup item", "pickup request", "borrower item", "borrower request", "supplier item"}
+    assert reads(known(S.PICKUP_TRANSIT, Workflow.PICKUP_ANYWHERE)) == away
+    at_home = {"pickup loan", "borrower loan", "supplier item"}
+    assert reads(known(S.LOANED, Workflow.PICKUP_ANYWHERE)) == at_home
+    expedited = {"supplier loan", "borrower loan", "supplier item"}
+    assert reads(known(S.LOANED, Workflow.EXPEDITED)) == expedited
+    waiting = {"supplier item", "supplier request", "borrower item", "borrower request"}
+    assert reads(known(S.REQUEST_PLACED_AT_BORROWING_AGENCY, Workflow.EXPEDITED)) == waiting
 
 
 def test_what_was_never_seen_is_read_once() -> None:
@@ -115,31 +120,43 @@ def test_the_loan_is_asked_for_only_when_the_item_is_lent() -> None:
     waiting = look(borrower={"item": item("0/HOLDSHELF"), "request": request("ON_HOLD_SHELF")})
     assert reads(known(S.READY_FOR_PICKUP), waiting) == set()
     lent = look(borrower={"item": item("0/LOAN"), "request": request("HISTORY")})
-    assert reads(known(S.READY_FOR_PICKUP), lent) == {"borrower loan"}
+    assert reads(known(S.READY_FOR_PICKUP), lent) == {"borrower active_loan"}
 
 
 def test_a_closed_request_makes_us_look_for_the_loan_that_was_missed() -> None:
     closed = look(borrower={"item": item("1/"), "request": request("HISTORY")})
-    assert reads(known(S.READY_FOR_PICKUP), closed) == {"borrower loan", "borrower completed_loan"}
+    assert reads(known(S.READY_FOR_PICKUP), closed) == {
+        "borrower active_loan",
+        "borrower completed_loan",
+        "borrower item_requests",
+    }
 
 
 def test_a_failed_read_is_not_tried_twice_in_one_look() -> None:
     failed = look(
-        borrower={"item": item("0/LOAN"), "request": request("HISTORY"), "loan": unreadable()}
+        borrower={
+            "item": item("0/LOAN"),
+            "request": request("HISTORY"),
+            "loan": unreadable(),
+        }
     )
     assert reads(known(S.READY_FOR_PICKUP), failed) == set()
 
 
-def test_the_lenders_loan_is_asked_for_where_its_item_proves_nothing() -> None:
+def test_the_lenders_list_of_loans_is_asked_for_before_anything_is_concluded() -> None:
     lent = {"loan": loan("ACTIVE")}
     in_place = look(supplier={"item": item("1/", free=True)}, borrower=lent)
-    assert reads(known(S.LOANED), in_place) == {"supplier loan"}
-    transit = look(supplier={"item": item("0/TRANSIT", free=True)}, borrower=lent)
-    assert reads(known(S.LOANED), transit) == {"supplier loan"}
+    assert reads(known(S.LOANED), in_place) == {"supplier active_loan"}
+    by_id = known(S.LOANED, supplier=leg(Role.SUPPLIER, loan_id="L1"))
+    assert reads(by_id, in_place) == {"supplier loan", "supplier active_loan"}
+    on_loan = look(supplier={"item": item("0/LOAN", free=True)}, borrower=lent)
+    assert reads(by_id, on_loan) == {"supplier loan"}
 
 
 def test_a_journey_that_jumped_is_caught_up_in_one_look() -> None:
-    returned = look(borrower={"loan": loan("COMPLETE")}, supplier={"item": unreadable()})
+    returned = look(
+        borrower={"item": item("1/"), "loan": loan("COMPLETE")}, supplier={"item": item("1/")}
+    )
     jumped = look(
         borrower={
             "item": item("1/"),
@@ -148,36 +165,10 @@ def test_a_journey_that_jumped_is_caught_up_in_one_look() -> None:
         }
     )
     assert "supplier item" in reads(known(S.READY_FOR_PICKUP), jumped)
-    assert "supplier loan" in reads(known(S.LOANED), returned)
+    assert "supplier active_loan" in reads(known(S.LOANED), returned)
 
 
-# --- what is looked at seldom ------------------------------------------------
-
-THREE_DAYS_OLD = replace(SEEN, seen_at=NOW - timedelta(days=3))
-
-
-@pytest.mark.parametrize("make", [known, quiet], ids=["in a thorough look", "in a brief one"])
-def test_the_lenders_item_is_looked_at_again_on_a_way_that_takes_long(make: Any) -> None:
-    under_way = make(S.PICKUP_TRANSIT)
-    assert "supplier item" not in reads(under_way)
-    of_old = replace(under_way.supplier, item=THREE_DAYS_OLD)
-    assert "supplier item" in reads(under_way.with_legs({Role.SUPPLIER: of_old}))
-    told = replace(of_old, host_lms=EXTERNAL)
-    assert "supplier item" not in reads(under_way.with_legs({Role.SUPPLIER: told}))
-
-
-def test_a_brief_look_with_one_of_them_is_over_as_well_when_nothing_is_new() -> None:
-    of_old = quiet(S.PICKUP_TRANSIT).supplier
-    under_way = quiet(S.PICKUP_TRANSIT).with_legs(
-        {Role.SUPPLIER: replace(of_old, item=THREE_DAYS_OLD)}
-    )
-    same = look(borrower={"item": item("1/")}, supplier={"item": item("1/")})
-    assert reads(under_way, same) == set()
-    missing = look(borrower={"item": item("1/")}, supplier={"item": item("0/MISSING")})
-    assert "borrower request" in reads(under_way, missing)
-
-
-# --- brief looks -------------------------------------------------------------
+# --- light looks -------------------------------------------------------------
 
 LOANED_BY_ID = {"borrower": leg(Role.BORROWER, loan_id="L1")}
 RETURNED_BY_ID = {"supplier": leg(Role.SUPPLIER, loan_id="L1")}
@@ -194,20 +185,20 @@ RETURNED_BY_ID = {"supplier": leg(Role.SUPPLIER, loan_id="L1")}
         (S.RETURN_TRANSIT, {}, {"supplier item"}),
     ],
 )
-def test_a_look_between_two_thorough_ones_is_one_read(
+def test_a_look_between_two_full_ones_is_one_read(
     status: DcbStatus, changes: dict[str, Any], expected: set[str]
 ) -> None:
     assert reads(quiet(status, **changes)) == expected
 
 
-def test_a_brief_look_that_shows_nothing_new_is_over() -> None:
+def test_a_light_look_that_shows_nothing_new_is_over() -> None:
     same = look(borrower={"item": item("1/")})
     assert reads(quiet(S.READY_FOR_PICKUP), same) == set()
 
 
-def test_a_brief_look_that_shows_anything_new_becomes_thorough() -> None:
+def test_a_light_look_that_shows_anything_new_becomes_full() -> None:
     lent = look(borrower={"item": item("0/LOAN")})
-    assert {"borrower request", "borrower loan"} <= reads(quiet(S.READY_FOR_PICKUP), lent)
+    assert {"borrower request", "borrower active_loan"} <= reads(quiet(S.READY_FOR_PICKUP), lent)
     failed = look(borrower={"item": unreadable()})
     assert "borrower request" in reads(quiet(S.READY_FOR_PICKUP), failed)
 
@@ -224,12 +215,14 @@ def test_an_item_that_is_no_longer_requested_makes_us_ask_for_the_request() -> N
     assert reads(waiting, wanted) == set()
 
 
-def test_a_look_is_thorough_first_after_a_failure_when_asked_for_soon_and_now_and_then() -> None:
-    thorough = {"borrower item", "borrower request"}
+def test_a_look_is_full_first_after_a_failure_when_asked_for_soon_and_once_a_day() -> None:
+    full = {"borrower item", "borrower request", "supplier item"}
     usual = quiet(S.READY_FOR_PICKUP)
-    assert reads(replace(usual, last_poll_at=None)) == thorough
-    assert reads(replace(usual, failures=1)) == thorough
-    assert reads(replace(usual, last_poll_at=NOW - timedelta(minutes=1))) == thorough
-    every = THOROUGH_EVERY[S.READY_FOR_PICKUP]
-    found = [reads(quiet(S.READY_FOR_PICKUP, n)) == thorough for n in range(3 * every)]
-    assert sum(found) == 3
+    assert reads(replace(usual, last_poll_at=None)) == full
+    assert reads(replace(usual, failures=1)) == full
+    assert reads(replace(usual, last_poll_at=NOW - timedelta(minutes=1))) == full
+    old = replace(usual, last_full_poll_at=NOW - FULL_LOOK_EVERY)
+    assert reads(old) == full
+    assert reads(replace(usual, last_full_poll_at=None)) == full
+    assert FULL_LOOK_EVERY <= timedelta(days=1), "seldom is not never (workflow.md §3)"
+    assert reads(replace(old, last_full_poll_at=NOW - FULL_LOOK_EVERY + HOUR)) == {"borrower item"}

@@ -20,6 +20,7 @@ NEEDED = {
     ReadKind.REQUEST: lambda leg: leg.user_id and leg.request_id,
     ReadKind.ITEM: lambda leg: leg.has_item_key,
     ReadKind.LOAN: lambda leg: leg.user_id,
+    ReadKind.ACTIVE_LOAN: lambda leg: leg.user_id,
     ReadKind.COMPLETED_LOAN: lambda leg: leg.user_id,
     ReadKind.ITEM_REQUESTS: lambda leg: leg.has_item_key,
 }

@@ -20,6 +20,7 @@ from reconciler.core.transitions import TRANSITIONS
 from tests.support.build import (
     EXTERNAL,
     NOW,
+    UNI_A,
     UNI_B,
     item,
     leg,
@@ -53,6 +54,8 @@ class Case:
     """The same: in the twin a thing of ours is left there."""
     second_look: bool = False
     """What it stands on has to have been seen before."""
+    away: bool = False
+    """The lender's item was seen away before."""
     external: Role | None = None
     """Whose library is not an Alma: it says what it saw, and has no ids."""
 
@@ -60,7 +63,8 @@ class Case:
 def case(row: str, workflow: Workflow, way: tuple[DcbStatus, DcbStatus], **at: Any) -> Case:
     twin, unplaced, left = at.pop("twin"), at.pop("unplaced", None), at.pop("left", None)
     again, external = at.pop("second_look", False), at.pop("external", None)
-    return Case(row, workflow, *way, at, twin, unplaced, left, again, external)
+    away = at.pop("away", False)
+    return Case(row, workflow, *way, at, twin, unplaced, left, again, away, external)
 
 
 ACTIVE, PLACED, SHELF = request("IN_PROCESS"), request("NOT_STARTED"), request("ON_HOLD_SHELF")
@@ -73,7 +77,14 @@ LENT = {"item": item("0/LOAN"), "request": CLOSED, "loan": loan("ACTIVE")}
 RETURNED = {"item": item("1/"), "request": CLOSED, "loan": loan("COMPLETE")}
 NO_LOAN = {"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")}
 
+HOMEWARD = {
+    "item": item("0/TRANSIT"),
+    "loan": loan("COMPLETE"),
+    "request": CLOSED,
+    "item_requests": Seen.of((), NOW),
+}
 UNFILLED = {**NO_LOAN, "request": CLOSED, "item_requests": Seen.of((), NOW)}
+LENT_AND_RETURNED = {**UNFILLED, "completed_loan": loan("COMPLETE")}
 UNLISTED = {**UNFILLED, "item_requests": unreadable()}
 
 CONFIRM = (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, S.CONFIRMED)
@@ -156,19 +167,27 @@ CASES = [
         supplier={"item": item("1/"), "loan": loan("NONE")},
         twin={"borrower": RETURNED},
     ),
-    case("10", W.STANDARD, COMPLETE, supplier=IN_PLACE, twin={"borrower": IN_PLACE}),
+    case(
+        "9a",
+        W.STANDARD,
+        (S.RETURN_TRANSIT, S.LOANED),
+        borrower=LENT,
+        supplier=LENT,
+        twin={"supplier": LENT},
+    ),
+    case("10", W.STANDARD, COMPLETE, supplier=NO_LOAN, twin={"borrower": NO_LOAN}, away=True),
     case(
         "10",
         W.STANDARD,
         COMPLETE,
-        supplier={"item": item("0/TRANSIT"), "loan": loan("COMPLETE")},
-        twin={"borrower": {"item": item("0/TRANSIT"), "loan": loan("COMPLETE")}},
+        supplier=HOMEWARD,
+        twin={"borrower": HOMEWARD},
     ),
     case(
         "10",
         W.PICKUP_ANYWHERE,
         COMPLETE,
-        supplier={"loan": loan("COMPLETE")},
+        supplier={"item": item("1/"), "loan": loan("COMPLETE")},
         twin={"borrower": RETURNED, "pickup": RETURNED},
     ),
     *(
@@ -234,7 +253,24 @@ CASES = [
         W.STANDARD,
         (S.AWAITING_RETURN_TO_SUPPLIER, S.CANCELLED),
         supplier={"item": item("1/")},
+        borrower={"item": item("0/TRANSIT")},
         twin={"borrower": {"item": item("1/")}},
+        away=True,
+    ),
+    case(
+        "14a",
+        W.STANDARD,
+        (S.CANCELLED, S.AWAITING_RETURN_TO_SUPPLIER),
+        supplier=TRANSIT,
+        twin={"supplier": {"item": item("0/TRANSIT"), "request": PLACED}},
+        left=Role.SUPPLIER,
+    ),
+    case(
+        "14c",
+        W.STANDARD,
+        (S.AWAITING_RETURN_TO_SUPPLIER, S.LOANED),
+        borrower=LENT,
+        twin={"supplier": LENT},
     ),
     case(
         "17",
@@ -279,6 +315,11 @@ def stands(each: Case) -> Transaction:
                 for one in made.legs
             }
         )
+    if each.left is Role.SUPPLIER:
+        made = replace(made, things=(Thing("th-1", ThingKind.HOLD, each.left, UNI_A),))
+    if each.away:
+        gone = Remembered("TRANSIT", "0/TRANSIT", NOW - HOUR, NOW - HOUR, away_at=NOW - HOUR)
+        made = made.with_legs({Role.SUPPLIER: replace(made.supplier, item=gone)})
     if each.external is not None:
         told = leg(each.external, host_lms=EXTERNAL, user_id=None, request_id=None)
         made = made.with_legs({each.external: told})
@@ -307,7 +348,7 @@ def _as_twin(each: Case, before: Transaction) -> Transaction:
     if each.unplaced is not None:
         unplaced = leg(each.unplaced, request_id=None)
         return before.with_legs({each.unplaced: unplaced})
-    if each.left is not None:
+    if each.left is Role.BORROWER:
         return replace(before, things=(Thing("th-1", ThingKind.HOLD, each.left, UNI_B),))
     return before
 
@@ -397,9 +438,7 @@ def test_a_loan_seen_although_the_item_could_not_be_read_is_enough() -> None:
 
 
 def test_a_loan_opened_and_closed_between_two_looks_passes_loaned() -> None:
-    sights = {
-        "borrower": {"item": item("1/"), "request": CLOSED, "completed_loan": loan("COMPLETE")}
-    }
+    sights = {"borrower": LENT_AND_RETURNED}
     assert way(transaction(S.READY_FOR_PICKUP), sights) == [
         (S.LOANED, True),
         (S.RETURN_TRANSIT, False),
@@ -423,10 +462,12 @@ def test_a_shelf_seen_only_by_the_request_is_inferred() -> None:
 
 def test_the_whole_journey_between_two_looks() -> None:
     sights = {
-        "supplier": {"item": item("1/"), "request": CLOSED, "loan": loan("NONE")},
-        "borrower": {"item": item("1/"), "request": CLOSED, "completed_loan": loan("COMPLETE")},
+        "supplier": {**HOMEWARD, "item": item("1/")},
+        "borrower": LENT_AND_RETURNED,
     }
     before = transaction(S.REQUEST_PLACED_AT_SUPPLYING_AGENCY)
+    never_lent = {**sights, "supplier": {**UNFILLED, "completed_loan": loan("NONE")}}
+    assert way(before, never_lent)[-1] == (S.RETURN_TRANSIT, False)
     assert [target for target, _ in way(before, sights)] == [
         S.CONFIRMED,
         S.REQUEST_PLACED_AT_BORROWING_AGENCY,
