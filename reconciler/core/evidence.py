@@ -288,6 +288,13 @@ def pickup_loan_complete(view: View) -> Finding:
 # --- the way home ------------------------------------------------------------
 
 
+_STANDS_FOR_A_HOLD = {
+    True: frozenset({ItemState.ON_HOLD_SHELF}),
+    False: frozenset({ItemState.ON_HOLD_SHELF, ItemState.REQUESTED}),
+}
+"""By whether the item is the lender's: in which states a hold, ours perhaps, has it. The lender's
+book that is only requested stands where it belongs."""
+
 GONE_ASTRAY = frozenset({ItemState.LOST, ItemState.CLAIMED_RETURNED, ItemState.ABSENT})
 """Nobody knows where such a book is: a loan that ended beside it ended on paper."""
 
@@ -320,9 +327,11 @@ def _not_with_us(side: Side, because: str, seen: tuple[Evidence, ...]) -> Findin
     if side.item_state in GONE_ASTRAY or side.item_state is ItemState.UNKNOWN:
         told = f"the {side.role}'s loan is over, but its item is {side.item_state}"
         return Finding(Verdict.WAITS, f"{told}: a person has to say where the book is", seen)
-    if side.item_state is ItemState.LOANED and not side.seen.loaned_to_other:
+    if side.item_state is LOANED and not side.seen.loaned_to_other:
         told = f"the {side.role}'s item is on loan, but no active loan is listed"
         return Finding(Verdict.WAITS, told, seen, look_again_in=side.settle)
+    if side.item_state in _STANDS_FOR_A_HOLD[side.role is Role.SUPPLIER]:
+        return _for_our_own_hold(side) or _holds(because, seen)
     return _holds(because, seen)
 
 
@@ -385,7 +394,7 @@ def supplier_home(view: View) -> Finding:
     astray = _not_with_us(side, "", seen)
     if not astray.holds:
         return astray
-    if side.item_state not in ON_ITS_SHELF:
+    if side.item_state is ItemState.TRANSIT:
         moving_for_us = _for_our_own_hold(side)
         if moving_for_us is not None:
             return moving_for_us
@@ -397,17 +406,17 @@ def supplier_home(view: View) -> Finding:
 
 
 def _for_our_own_hold(side: Side) -> Finding | None:
-    """That the item moves, or waits, for our own hold: it goes out, or may; None where it does not.
+    """That the item moves, or waits, for our own hold, or may; None where it does not.
 
-    Asked of an item that is not on its shelf. One that is on loan to another does not.
+    One that is on loan to another does not.
     """
     seen = side.evidence(ITEM, REQUEST)
-    if side.item_state is ItemState.LOANED or side.leg.request_id is None:
+    if side.item_state is LOANED or side.leg.request_id is None:
         return None
     if side.hold_works is None:
         return _hold_unclear(side, seen)
     if side.hold_works:
-        return _no(f"the supplier's item is {side.item_state} for our own request", seen)
+        return _no(f"the {side.role}'s item is {side.item_state} for our own request", seen)
     return None
 
 
@@ -422,6 +431,17 @@ def _home_without_a_loan(view: View, side: Side) -> Finding:
         return _back_on_its_shelf(view, side)
     if side.item_state not in SERVES_OTHERS:
         return _no(f"the supplier's item is {side.item_state}, which proves no return", seen)
+    return _serves_the_next(side)
+
+
+def _serves_the_next(side: Side) -> Finding:
+    """Home: it stands on the shelf for, or is on loan to, somebody else, while no hold of ours is
+    left that it could be moved for."""
+    seen = side.evidence(ITEM, LOAN, REQUEST)
+    if side.leg.request_id is not None and side.request_is_live is not False:
+        if side.request_is_live is None:
+            return _hold_unclear(side, seen)
+        return _no("our request still stands at the supplier", seen)
     return _twice(
         side, SERVES_OTHERS, "the supplier's item is home: it already serves the next reader", seen
     )
@@ -767,6 +787,8 @@ def _uncollected_home(view: View) -> Finding:
     side = view.supplier
     seen = side.evidence(ITEM)
     if side.is_external:
+        if side.item_state is not ItemState.IN_PLACE:
+            return _no("the supplier has not said that the item is in place again", seen)
         return _external_home(side, view.transaction.dispatched_at)
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
@@ -778,9 +800,7 @@ def _uncollected_home(view: View) -> Finding:
         if side.has_active_loan is None:
             return _loan_unclear(side, seen)
         return _no("the supplier's item is on loan to our patron", seen)
-    return _for_our_own_hold(side) or _twice(
-        side, SERVES_OTHERS, "the supplier's item is home: it already serves another", seen
-    )
+    return _serves_the_next(side)
 
 
 # --- the end -----------------------------------------------------------------

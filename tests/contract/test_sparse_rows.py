@@ -76,7 +76,7 @@ def test_a_row_that_lacks_everything_with_a_default_is_polled(
     columns = {
         "id": "t-1", "tenant": "uni-a", "workflow": "RET-STD", "status": "LOANED",
         "status_since": NOW, "created_at": NOW, "next_poll_at": NOW,
-        "sights": "{}", "considered": "[]", "acknowledged": "[]",
+        "sights": "{}", "considered": "[]",
     }  # fmt: skip
     names = ", ".join(columns)
     values = ", ".join(f":{name}" for name in columns)

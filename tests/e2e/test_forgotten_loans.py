@@ -93,7 +93,8 @@ async def test_what_alma_still_tells_is_believed_after_any_silence(lab: Lab) -> 
     _, lent = await after_silence(lab, "lent at the lender's", forgotten=False)
     assert (lent.status, lent.outcome) == (S.FINALISED, Outcome.SUPPLIED)
     _, lent = await after_silence(lab, "lent at home", forgotten=False)
-    assert (lent.status, lent.outcome) == (S.FINALISED, Outcome.SUPPLIED)
+    assert lent.status is S.RETURN_TRANSIT, "its lender's item was never seen away"
+    assert "reconciler close" in next(each.because for each in lent.considered)
 
 
 @pytest.mark.parametrize(

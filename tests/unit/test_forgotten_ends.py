@@ -236,7 +236,7 @@ def test_one_that_was_never_seen_to_stand_counts_from_when_it_was_placed() -> No
 
 @WAYS
 def test_looks_that_still_told_go_on_telling(workflow: Workflow, status: DcbStatus) -> None:
-    """Closed, no loan, but its item in no state that tells: each such look is a proof up to its time."""
+    """Closed, no loan, but its item does not tell why: each such look is a proof up to its time."""
     sights = SIGHTS[workflow, status]
     first = ended(workflow, status, FRESH, looks=1)
     busy = {
