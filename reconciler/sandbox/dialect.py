@@ -18,6 +18,7 @@ class Dialect:
     language: Literal["en", "de"] = "en"
     links: Literal["absolute", "hostless"] = "absolute"
     loan_ids: bool = True
+    due_date_style: Literal["utc", "named_zone", "offset_and_z"] = "utc"
     location_desks: bool = False
     # errors, section 1.2 and 1.4
     error_shape: Literal["list", "no_result", "object", "wrapped"] = "list"

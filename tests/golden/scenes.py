@@ -12,83 +12,10 @@ from typing import Any
 
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.sandbox import Institution, Sandbox
+from tests.golden.places import Place
 
 S = DcbStatus
 Line = dict[str, Any]
-
-
-@dataclass
-class Place:
-    """One role's library with its user, item and hold of one lend."""
-
-    at: Institution
-    user: str
-    pid: str
-    request_id: str
-    is_virtual: bool
-
-    def hold(self) -> None:
-        """The hold stands, the item waits."""
-
-    def sent(self) -> None:
-        """On its way: a desk where the hold is not collected scans it."""
-        self.at.scan_in(self.pid, "DCB" if self.is_virtual else "MAIN")
-
-    def shelved(self) -> None:
-        self.at.scan_in(self.pid, "MAIN")
-
-    def lent(self) -> None:
-        self.at.loan(self.pid, self.user, "MAIN", override=True)
-
-    def returned(self) -> None:
-        self.lent()
-        self.at.return_item(self.pid, "DCB" if self.is_virtual else "MAIN")
-
-    def cancelled(self) -> None:
-        self.at.cancel_request(self.request_id)
-
-    def sent_and_cancelled(self) -> None:
-        self.sent()
-        self.cancelled()
-
-    def expired(self) -> None:
-        self.shelved()
-        self.at.expire_hold_shelf(self.request_id)
-
-    def next_reader(self) -> None:
-        """Returned, and already on the shelf for the next one who waits."""
-        self._other()
-        self.at.place_hold(f"other-{self.pid}", self.pid, "MAIN")
-        self.returned()
-        self.at.scan_in(self.pid, "MAIN")
-
-    def lent_to_other(self) -> None:
-        self._other()
-        self.at.loan(self.pid, f"other-{self.pid}", "MAIN", override=True)
-
-    def cancelled_and_lent_to_other(self) -> None:
-        self.cancelled()
-        self.lent_to_other()
-
-    def missing(self) -> None:
-        self.at.mark_missing(self.pid)
-
-    def lost(self) -> None:
-        self.lent()
-        self.at.mark_lost(self.pid)
-
-    def claimed(self) -> None:
-        self.lent()
-        self.at.claim_returned(self.pid)
-
-    def work_order(self) -> None:
-        self.at.set_process_type(self.pid, "WORK_ORDER_DEPARTMENT")
-
-    def unknown_word(self) -> None:
-        self.at.set_process_type(self.pid, "SOMETHING_NEW")
-
-    def _other(self) -> None:
-        self.at.add_user(f"other-{self.pid}")
 
 
 Act = Callable[[Place], None]
@@ -103,6 +30,17 @@ SUPPLIER: dict[str, Act] = {
     "loan over, item on the shelf for the next reader": Place.next_reader,
     "hold open, item on loan to somebody else": Place.lent_to_other,
     "hold closed, item on loan to somebody else": Place.cancelled_and_lent_to_other,
+    "hold placed anew, item in place": Place.reissued,
+    "hold moved to another copy, which is in transit": Place.moved_to_copy,
+    "hold queues, item in transit for a local reader": Place.behind_in_transit,
+    "hold queues, item on the shelf for a local reader": Place.behind_on_shelf,
+    "hold queues, item on loan to a local reader": Place.behind_on_loan,
+    "hold closed, item on the shelf for the next reader": Place.cancelled_and_shelved_for_other,
+    "hold closed, item in a work order": Place.cancelled_and_in_department,
+    "loan of the virtual patron over, item in transit": Place.returned_at_branch,
+    "loan of the virtual patron over, lent to him again": Place.charged_again,
+    "loan of the virtual patron over, lost and paid": Place.paid,
+    "loan of the virtual patron over, item withdrawn": Place.withdrawn_while_lent,
     "item missing": Place.missing,
     "item in a work order": Place.work_order,
     "nothing readable": Place.hold,
@@ -115,7 +53,12 @@ PICKUP_SIDE: dict[str, Act] = {
     "loan over, virtual item in place": Place.returned,
     "hold closed, virtual item in place, never lent": Place.cancelled,
     "shelf time over, virtual item still there": Place.expired,
+    "shelf time over, lent to the reader after all": Place.expired_and_lent,
+    "loan over, lent to the reader again": Place.charged_again,
+    "hold placed anew, virtual item in place": Place.reissued,
+    "virtual item deleted": Place.withdrawn,
     "loan marked lost": Place.lost,
+    "loan over, lost and paid": Place.paid,
     "claimed returned": Place.claimed,
     "a word that nobody knows": Place.unknown_word,
     "nothing readable": Place.hold,
@@ -125,6 +68,9 @@ AT_HOME: dict[str, Act] = {
     "hold closed, virtual item in place, never lent": Place.cancelled,
     "on loan to the reader": Place.lent,
     "loan over, virtual item in place": Place.returned,
+    "loan over, lent to the reader again": Place.charged_again,
+    "hold placed anew, virtual item in place": Place.reissued,
+    "virtual item deleted": Place.withdrawn,
     "nothing readable": Place.hold,
 }
 AT_THE_LENDERS_DESK: dict[str, Act] = {
@@ -135,6 +81,11 @@ AT_THE_LENDERS_DESK: dict[str, Act] = {
     "loan of the virtual patron over, item in place": Place.returned,
     "loan over, item on the shelf for the next reader": Place.next_reader,
     "hold closed, item on loan to somebody else": Place.cancelled_and_lent_to_other,
+    "shelf time over": Place.expired,
+    "hold placed anew, item in place": Place.reissued,
+    "hold queues, item on the shelf for a local reader": Place.behind_on_shelf,
+    "loan of the virtual patron over, lent to him again": Place.charged_again,
+    "loan of the virtual patron over, lost and paid": Place.paid,
     "item missing": Place.missing,
     "nothing readable": Place.hold,
 }

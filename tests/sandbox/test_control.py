@@ -129,6 +129,7 @@ def test_the_overview_lists_what_can_be_done(control: httpx.Client) -> None:
         "item": "required",
         "library": "required",
         "circ_desk": "default ''",
+        "request_id": "default ''",
     }
     assert "reset" in overview["faults"]["kinds"]
     assert overview["switches"]["style"] == ["new", "old", "label", "lean"]

@@ -14,10 +14,14 @@ class DeskActs(Staffed):
     """`item` is a barcode or pid, `user` any identifier. Refusals are AlmaError or ActRefused."""
 
     @act
-    def scan_in(self, item: str, library: str, circ_desk: str = "") -> Item:
-        """Scan an item at a desk (default: the library's first); Alma decides where it goes."""
+    def scan_in(self, item: str, library: str, circ_desk: str = "", request_id: str = "") -> Item:
+        """Scan an item at a desk (default: the library's first); Alma decides where it goes.
+
+        `request_id`: the request that staff choose to serve, whoever is first in the queue.
+        """
         desk = circ_desk or self._first_desk(library)
-        return scanning.scan_in(self, self._item(item), library, desk).item
+        options = scanning.ScanOptions(request_id=request_id)
+        return scanning.scan_in(self, self._item(item), library, desk, options).item
 
     @act
     def return_item(self, item: str, library: str, circ_desk: str = "") -> Item:
@@ -44,6 +48,21 @@ class DeskActs(Staffed):
         order = lending.LoanOrder(
             self._user(user), self._item(item), library, desk, due=due, override=override
         )
+        return lending.lend(self, order)
+
+    @act
+    def charge_again(
+        self, item: str, library: str, circ_desk: str = "", due: datetime | None = None
+    ) -> Loan:
+        """Discharge and new charge for the same user: a longer loan, under another id."""
+        row = self._item(item)
+        current = View(self).active_loan(row.pid)
+        user = self.users.get(current.user_key) if current is not None else None
+        if user is None:
+            raise ActRefused(f"item {item} is not on loan to anybody in {self.code}")
+        desk = circ_desk or self._first_desk(library)
+        back = scanning.scan_in(self, row, library, desk).item
+        order = lending.LoanOrder(user, back, library, desk, due=due, override=True)
         return lending.lend(self, order)
 
     @act
@@ -81,6 +100,19 @@ class DeskActs(Staffed):
         if not self.legal("RequestCancellationReasons", reason):
             raise ActRefused(f"no cancellation reason {reason} in {self.code}")
         return holds.cancel(self, self._request(request_id), "cancelled")
+
+    @act
+    def reissue_request(self, request_id: str) -> Request:
+        """Staff place a request anew as it was: the old id is HISTORY, the comment is the same."""
+        return holds.reissue(self, self._request(request_id))
+
+    @act
+    def move_request(self, request_id: str, item: str) -> Request:
+        """Another copy of the same title is to serve the request."""
+        request, copy = self._request(request_id), self._item(item)
+        if copy.mms_id != request.mms_id:
+            raise ActRefused(f"item {item} is no copy of what request {request_id} asks for")
+        return holds.move_to_copy(self, request, copy)
 
     @act
     def patron_cancels(self, request_id: str) -> Request:

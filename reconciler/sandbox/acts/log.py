@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from reconciler.sandbox.records import Item, Loan, Request, User
+from reconciler.sandbox.records import Bib, Item, Loan, Request, User
 from reconciler.sandbox.tenant import Tenant
 from reconciler.sandbox.view import View
 
@@ -119,4 +119,6 @@ def _outcome(result: Any) -> str:
         return f"{result.loan_id} {result.status} {result.process_status}"
     if isinstance(result, User):
         return result.primary_id
+    if isinstance(result, Bib):
+        return result.mms_id
     return "done" if result is None else str(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.sandbox.acts.log import ActRefused, Staffed, act
 from reconciler.sandbox.marc import bib_xml, read_posted
 from reconciler.sandbox.records import IN_PROCESS, WORK_ORDER, Bib, Item, Loan, Request
-from reconciler.sandbox.rules import holds, inventory
+from reconciler.sandbox.rules import holds, inventory, lending
 from reconciler.sandbox.rules.movement import put_in_place, queue_again, relocate
 from reconciler.sandbox.view import View
 
@@ -17,6 +17,18 @@ class StockActs(Staffed):
     def mark_lost(self, item: str) -> Loan:
         """The loan stays ACTIVE with process_status LOST; the item shows LOST_LOAN."""
         return self._mark_loan(item, "LOST", "LOST_LOAN")
+
+    @act
+    def pay_lost(self, item: str) -> Loan:
+        """The reader pays for what he lost: the loan is over, the item 0/LOST_LOAN_AND_PAID."""
+        row = self._item(item)
+        loan = View(self).active_loan(row.pid)
+        if loan is None or loan.process_status != "LOST":
+            raise ActRefused(f"item {item} is not marked as lost by a reader of {self.code}")
+        closed = lending.close(self, loan, "", "")
+        relocate(self, row, "LOST_LOAN_AND_PAID")
+        holds.rebalance(self, row.mms_id)
+        return self.change(closed, process_status=loan.process_status)
 
     @act
     def claim_returned(self, item: str) -> Loan:
@@ -119,11 +131,22 @@ class StockActs(Staffed):
     @act
     def overlay_bib(self, mms_id: str, title: str) -> Bib:
         """A cataloguing job overwrites the record: other title, our 035 gone."""
+        bib = self._bib(mms_id)
+        posted = read_posted(bib_xml(title).encode(), "bib")
+        return inventory.update_bib(self, bib, posted)
+
+    @act
+    def merge_bibs(self, keep: str, lose: str) -> Bib:
+        """One record of two: the 035s, holdings and items of `lose` are `keep`'s now."""
+        if keep == lose:
+            raise ActRefused("a bib cannot be merged into itself")
+        return inventory.merge_bibs(self, self._bib(keep), self._bib(lose))
+
+    def _bib(self, mms_id: str) -> Bib:
         bib = self.bibs.get(mms_id)
         if bib is None:
             raise ActRefused(f"no bib {mms_id} in {self.code}")
-        posted = read_posted(bib_xml(title).encode(), "bib")
-        return inventory.update_bib(self, bib, posted)
+        return bib
 
     def _mark_loan(self, item: str, process_status: str, process: str) -> Loan:
         row = self._item(item)

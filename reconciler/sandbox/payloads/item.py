@@ -168,7 +168,7 @@ def _due(renderer: Renderer, item: Item, expand: frozenset[str]) -> Tree:
     loan = renderer.view.active_loan(item.pid)
     tree: Tree = {}
     if "due_date" in expand and loan is not None:
-        tree["due_date"] = instant_text(loan.due_date, millis=False)
+        tree["due_date"] = renderer.due(loan.due_date)
     if "due_date_policy" in expand:
         loanable = renderer.tenant.terms_of_policy(item.policy).loanable
         tree["due_date_policy"] = "Loanable" if loanable else "Not loanable"

@@ -24,7 +24,7 @@ def loan_tree(renderer: Renderer, loan: Loan, *, renewable: bool | None = None) 
         "library": renderer.library(loan.library),
         "user_id": user.primary_id if user is not None else "",
         "item_barcode": loan.barcode,
-        "due_date": instant_text(loan.due_date, millis=False),
+        "due_date": renderer.due(loan.due_date),
         "loan_status": loan.status,
         "loan_date": instant_text(loan.loan_date),
         "return_date": instant_text(loan.return_date),

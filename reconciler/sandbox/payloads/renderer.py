@@ -43,6 +43,16 @@ class Renderer:
     def desk(self, library: str, code: str) -> Tree:
         return coded(code, self.tenant.desk_name(library, code))
 
+    def due(self, instant: datetime) -> str:
+        """Without milliseconds (1.3); or as an Alma might write it, with the zone's name."""
+        style = self.tenant.dialect.due_date_style
+        if style == "named_zone":
+            local = instant.astimezone(self.tenant.zone)
+            return f"{local:%Y-%m-%d %H:%M:%S} {self.tenant.zone.key}"
+        if style == "offset_and_z":
+            return f"{instant.astimezone(UTC).isoformat(timespec='seconds')}Z"
+        return instant_text(instant, millis=False)
+
     def day(self, instant: datetime) -> str:
         return date_text(self.tenant.local_date(instant))
 
@@ -65,8 +75,12 @@ def date_text(day: date | None) -> str | None:
     return None if day is None else f"{day.isoformat()}Z"
 
 
+@overload
+def instant_text(instant: datetime, *, millis: bool = True) -> str: ...
+@overload
+def instant_text(instant: datetime | None, *, millis: bool = True) -> str | None: ...
 def instant_text(instant: datetime | None, *, millis: bool = True) -> str | None:
-    """`2026-11-25T09:23:32.123Z`; due dates come without milliseconds."""
+    """`2026-11-25T09:23:32.123Z`."""
     if instant is None:
         return None
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds" if millis else "seconds")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 from reconciler.sandbox.errors import refusal
 from reconciler.sandbox.places import Library
@@ -60,12 +61,8 @@ def place(tenant: Tenant, order: HoldOrder) -> Request:
     _check_user(tenant, order.user)
     _check_fulfillable(tenant, order)
     _check_not_twice(tenant, order)
-    request_id = tenant.new_id("request")
-    digits = request_id[3:10]
     request = Request(
-        request_id=request_id,
-        task_id=tenant.new_id("task"),
-        additional_id=f"{digits[:3]}-{digits[3:6]}-{digits[6:]}",
+        **_new_numbers(tenant),
         user_key=order.user.key,
         mms_id=order.bib.mms_id,
         placed_at=tenant.now(),
@@ -82,7 +79,7 @@ def place(tenant: Tenant, order: HoldOrder) -> Request:
     )
     tenant.save(request)
     rebalance(tenant, order.bib.mms_id)
-    return tenant.requests.get(request_id) or request
+    return tenant.requests.get(request.request_id) or request
 
 
 def check_pickup(tenant: Tenant, pickup: Pickup) -> None:
@@ -145,6 +142,27 @@ def cancel(tenant: Tenant, request: Request, why: str, *, notify: bool = True) -
     return closed
 
 
+def reissue(tenant: Tenant, request: Request) -> Request:
+    """The same request under a new id, for the same user with the same comment; the old one is
+    HISTORY. What its item does goes on for the new one."""
+    numbers = _new_numbers(tenant)
+    anew = tenant.save(replace(request, **numbers, placed_at=tenant.now()))
+    end(tenant, request, "reissued")
+    rebalance(tenant, request.mms_id)
+    return tenant.requests.get(anew.request_id) or anew
+
+
+def move_to_copy(tenant: Tenant, request: Request, copy: Item) -> Request:
+    """Another copy of the title serves the request; the first goes to who waits, or home."""
+    left = tenant.items.get(request.item_pid)
+    waiting = queue_again(tenant, request)
+    moved = tenant.change(waiting, item_pid=copy.pid, holding_id=copy.holding_id)
+    if left is not None and request.moving:
+        _release(tenant, left, request)
+    rebalance(tenant, request.mms_id)
+    return tenant.requests.get(moved.request_id) or moved
+
+
 def next_in_queue(tenant: Tenant, item: Item) -> Request | None:
     """The request an item should serve: one under way, else the oldest, started ones first."""
     view = View(tenant)
@@ -157,6 +175,17 @@ def next_in_queue(tenant: Tenant, item: Item) -> Request | None:
         titles = []
     queue = sorted(bound + titles, key=lambda one: (one.status == NOT_STARTED, one.request_id))
     return queue[0] if queue else None
+
+
+def _new_numbers(tenant: Tenant) -> dict[str, Any]:
+    """The three numbers that a request goes by."""
+    request_id = tenant.new_id("request")
+    digits = request_id[3:10]
+    return {
+        "request_id": request_id,
+        "task_id": tenant.new_id("task"),
+        "additional_id": f"{digits[:3]}-{digits[3:6]}-{digits[6:]}",
+    }
 
 
 def _check_user(tenant: Tenant, user: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -82,6 +83,32 @@ def delete_bib(tenant: Tenant, bib: Bib, *, override: bool) -> None:
     for request in view.requests_of_bib(bib.mms_id):
         holds.cancel(tenant, request, "cancelled")
     tenant.drop(bib)
+
+
+def merge_bibs(tenant: Tenant, keep: Bib, lose: Bib) -> Bib:
+    """`lose` is gone, its id unknown; what hung there hangs at `keep`, under its own ids.
+
+    The 035s come along. An address that still names the old id is answered as any other wrong one:
+    GET item finds the item by its pid, everything else does not (5.3, 6).
+    """
+    records = [read_posted(f"<bib>{one.record}</bib>".encode(), "bib").marc for one in (keep, lose)]
+    numbers = tuple(one for one in records[1].fields if one.tag == "035")
+    fields = tuple(sorted((*records[0].fields, *numbers), key=lambda one: one.tag))
+    merged = Posted(replace(records[0], fields=fields), suppressed=None)
+    view, mms_id = View(tenant), keep.mms_id
+    for item in view.items_of_bib(lose.mms_id):
+        tenant.change(item, mms_id=mms_id)
+    for holding in view.holdings_of(lose.mms_id):
+        tenant.change(holding, mms_id=mms_id)
+    for active in (True, False):
+        for request in view.requests_of_bib(lose.mms_id, active=active):
+            tenant.change(request, mms_id=mms_id)
+        for loan in view.loans_of_bib(lose.mms_id, active=active):
+            tenant.change(loan, mms_id=mms_id)
+    tenant.drop(lose)
+    changed = update_bib(tenant, keep, merged)
+    holds.rebalance(tenant, mms_id)
+    return changed
 
 
 def create_holding(tenant: Tenant, bib: Bib, posted: Posted) -> Holding:
