@@ -148,7 +148,9 @@ def _claimed(side: Side) -> Iterator[Attention]:
 
 
 def _unavailable(side: Side) -> Iterator[Attention]:
-    if side.item_state is ItemState.UNAVAILABLE:
+    """Not of a lender's book that came home from its loan and went on to a department."""
+    came_home = side.role is Role.SUPPLIER and side.loan_was_seen and side.has_active_loan is False
+    if side.item_state is ItemState.UNAVAILABLE and not came_home:
         yield _about(
             ParkReason.ITEM_UNAVAILABLE, side, Resource.ITEM, "the item is in another process"
         )
