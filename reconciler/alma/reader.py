@@ -40,8 +40,9 @@ class Reader:
         self._gateway = gateway
 
     async def item(self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> ItemSight:
-        """alma-api.md §5.3."""
-        return wire.item(await self._gateway.read(get(*item_path(mms_id, holding_id, pid))))
+        """alma-api.md §5.1, §5.3: with the due date of the loan that it is on."""
+        call = get(*item_path(mms_id, holding_id, pid), expand="due_date")
+        return wire.item(await self._gateway.read(call))
 
     async def item_by_barcode(self, barcode: Barcode) -> ItemSight:
         """alma-api.md §5.3: a 302 to the item's own path, followed by hand.

@@ -67,6 +67,7 @@ def item(tree: Node) -> ItemSight:
         library=_id(LibraryCode, text(temporary, "temp_library") or text(data, "library")),
         location=_id(LocationCode, text(temporary, "temp_location") or text(data, "location")),
         requested=flag(data, "requested"),
+        due_at=instant(data, "due_date"),
         policy=text(data, "policy"),
         title=text(bib, "title"),
         fulfillment_note=text(data, "fulfillment_note"),

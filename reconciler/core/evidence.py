@@ -385,8 +385,12 @@ def supplier_home(view: View) -> Finding:
     seen = side.evidence(ITEM, LOAN)
     if side.is_external:
         return _external_home(side, view.transaction.dispatched_at)
+    if _is_lent_again(view):
+        return _no("the reader has the book again", view.sides[view.pickup_role].evidence(LOAN))
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
+    if side.has_active_loan is None and side.loan is None and side.seems_to_be_on_our_loan:
+        return _no("the supplier's item is on loan, and due when our loan is", seen)
     if side.has_active_loan is None:
         return _loan_unclear(side, seen)
     if side.has_active_loan:
@@ -403,6 +407,15 @@ def supplier_home(view: View) -> Finding:
             return _cannot_say(side, ReadKind.COMPLETED_LOAN, seen)
         return _home_without_a_loan(view, side)
     return _holds("the supplier's loan is over, and its item is home", seen)
+
+
+def _is_lent_again(view: View) -> bool:
+    """Whether the reader's loan runs although the book is on its way home: that comes first."""
+    side = view.pickup_side
+    on_its_way = view.transaction.status is DcbStatus.RETURN_TRANSIT
+    if not on_its_way or side is None or side.is_external or side.role is Role.SUPPLIER:
+        return False
+    return side.has_active_loan is True
 
 
 def _for_our_own_hold(side: Side) -> Finding | None:
@@ -490,6 +503,8 @@ def supplier_home_proved(view: View) -> Finding:
     side = view.supplier
     if side.is_external:
         return _external_home(side, view.transaction.status_since)
+    if side.item_state is None:  # read in every full look; for this alone it is not worth a call
+        return Finding(Verdict.WAITS, side.why_unknown(ReadKind.ITEM))
     found = supplier_home(view)
     if not found.holds:
         return found

@@ -34,7 +34,7 @@ _PICKUP_HOLD = ((_PICKUP_SIDE, ReadKind.ITEM), (_PICKUP_SIDE, ReadKind.REQUEST))
 _READER_HOLD = ((_READER, ReadKind.ITEM), (_READER, ReadKind.REQUEST))
 _LENDER_ITEM = (_SUPPLIER, ReadKind.ITEM)
 _PLACED = (*_LENDER_HOLD, *_PICKUP_HOLD, *_READER_HOLD)
-_AWAY = (*_PICKUP_HOLD, *_READER_HOLD, _LENDER_ITEM)
+_AWAY = (*_PICKUP_HOLD, *_READER_HOLD)
 
 FIRST_READS: dict[DcbStatus, tuple[tuple[str, ReadKind], ...]] = {
     DcbStatus.RESOLVED: (),
@@ -68,7 +68,7 @@ TELLTALE: dict[DcbStatus, tuple[tuple[str, ReadKind, int], ...]] = {
         (_SUPPLIER, ReadKind.ITEM, 1),
         (_PICKUP_SIDE, ReadKind.ITEM, 4),
     ),
-    DcbStatus.PICKUP_TRANSIT: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
+    DcbStatus.PICKUP_TRANSIT: ((_PICKUP_SIDE, ReadKind.ITEM, 1), (_SUPPLIER, ReadKind.ITEM, 10)),
     DcbStatus.RECEIVED_AT_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
     DcbStatus.READY_FOR_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
     DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN, 1),),
@@ -82,7 +82,8 @@ TELLTALE: dict[DcbStatus, tuple[tuple[str, ReadKind, int], ...]] = {
     DcbStatus.ERROR: (),
 }
 """The reads of a light look, and in every how many of them: the one in which the next step of the
-journey shows, and seldom the other side, where the reader may have cancelled.
+journey shows, and seldom the other side: where the reader may have cancelled, or where the lender
+may have marked as missing what does not arrive.
 
 An item that is no longer requested tells that our hold ended, so that a cancelled hold shows in
 the item as well (alma-api.md §3.3).
@@ -90,6 +91,9 @@ the item as well (alma-api.md §3.3).
 
 FULL_LOOK_EVERY = timedelta(days=1)
 """What a light look does not read is read at least this often: seldom is not never."""
+
+HOLD_READ_EVERY = timedelta(days=3)
+"""How long a virtual item's word for it stands in for reading the hold on it."""
 
 ASKED_BACK = 0.4
 """A look that was wanted sooner than this share of the usual interval is full: it confirms
@@ -113,9 +117,11 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
     never seen of a leg is read once in any case, so that its record is whole.
     """
     status = view.transaction.status
-    wanted = dict.fromkeys(_reads(view, FIRST_READS[status]))
-    if not (everything or _is_due_in_full(view)):
-        light = tuple(read for read in _telltale(view) if _can_read(view, read))
+    wanted: dict[Read, None] = dict.fromkeys(_reads(view, FIRST_READS[status]))
+    if not everything and _is_due_in_full(view):
+        wanted = {read: None for read in wanted if not _is_told_by_its_item(view, read)}
+    elif not everything:
+        light = tuple(read for read in _telltale(view, status) if _can_read(view, read))
         wanted = dict.fromkeys(light) or wanted
     for leg in view.transaction.legs:
         for resource, kind in _RESOURCE_READS.items():
@@ -128,18 +134,24 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
 def further_reads(view: View) -> tuple[Read, ...]:
     """What is still worth reading after what this look has shown; () when the look is done.
 
-    These are the needs of the facts ahead of where the evidence leads, and the usual reads of
-    that status if it is a new one: so a journey that jumped is caught up in a single look.
+    These are the needs of the facts ahead of where the evidence leads, so that a journey that
+    jumped is caught up in a single look; and the usual reads of that status, in a full look all of
+    them, else, if it is a new status, the one in which its next step shows.
     """
     findings = Findings(view)
     status = stands_at(findings, walk(findings))
-    if status is view.transaction.status and _is_light_and_quiet(view):
+    moved = status is not view.transaction.status
+    is_full = _is_due_in_full(view)
+    if not (moved or is_full) and _is_light_and_quiet(view):
         return ()
     needs = dict.fromkeys(read for _, _, found in findings.ahead(status) for read in found.needs)
-    beside = (row.finds(view) for row in measures_at(status, view.transaction))
+    beside = () if moved else (row.finds(view) for row in measures_at(status, view.transaction))
     needs |= dict.fromkeys(read for found in beside for read in found.needs)
-    if status is not view.transaction.status or not _is_due_in_full(view):
-        needs |= dict.fromkeys(_reads(view, FIRST_READS[status]))
+    if is_full:
+        usual = _reads(view, FIRST_READS[status])
+        needs |= dict.fromkeys(read for read in usual if not _is_told_by_its_item(view, read))
+    elif moved:
+        needs |= dict.fromkeys(_telltale(view, status))
     return tuple(read for read in needs if _can_read(view, read) and not _was_read(view, read))
 
 
@@ -165,7 +177,29 @@ def _is_due_in_full(view: View) -> bool:
 def is_full(view: View) -> bool:
     """Whether this look read all that its status could need."""
     reads = _reads(view, FIRST_READS[view.transaction.status])
-    return all(_was_read(view, read) for read in reads if _can_read(view, read))
+    return all(
+        _was_read(view, read) or _is_told_by_its_item(view, read)
+        for read in reads
+        if _can_read(view, read)
+    )
+
+
+def _is_told_by_its_item(view: View, read: Read) -> bool:
+    """Whether a hold need not be read by itself: it stood when it was last read, and its virtual
+    item, which serves no other, says that it is requested.
+
+    Before the item is read in this look: whether it may say so. From time to time the hold is read
+    all the same, since it may have been re-issued.
+    """
+    side = view.side(read.role)
+    if read.kind is not ReadKind.REQUEST or side is None or side.role is Role.SUPPLIER:
+        return False
+    known = side.leg.request
+    if known.state not in LIVE_REQUEST or known.seen_at is None:
+        return False
+    if view.now - known.seen_at > HOLD_READ_EVERY or known.failure is not None:
+        return False
+    return not side.seen.item.was_asked or (side.item is not None and side.item.requested is True)
 
 
 def _end_is_unexplained(view: View) -> bool:
@@ -190,9 +224,7 @@ def _hold_was_seen_long_ago(view: View) -> bool:
 
 def _is_light_and_quiet(view: View) -> bool:
     """Whether this is a light look whose one read shows what the last look showed."""
-    if _is_due_in_full(view):
-        return False
-    telltale = _telltale(view)
+    telltale = _telltale(view, view.transaction.status)
     seen = [view.observation.leg(read.role).of(read.kind) for read in telltale]
     asked_more = any(
         _was_read(view, Read(role, kind))
@@ -205,11 +237,13 @@ def _is_light_and_quiet(view: View) -> bool:
     return all(_as_before(side) for side in view.sides.values())
 
 
-def _telltale(view: View) -> tuple[Read, ...]:
-    """What this light look reads. A loan whose id is not known would be looked for in a list: its
-    item tells as much."""
+def _telltale(view: View, status: DcbStatus) -> tuple[Read, ...]:
+    """What a light look at this status reads.
+
+    A loan whose id is not known would be looked for in a list: its item tells as much.
+    """
     looks = view.transaction.unchanged_looks
-    chosen = TELLTALE[view.transaction.status]
+    chosen = TELLTALE[status]
     reads = _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
     return tuple(
         read if _is_direct(view, read) else replace(read, kind=ReadKind.ITEM) for read in reads

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from reconciler.core.effects import ALL, EffectRow, wanted
 from reconciler.core.evidence import Finding, Verdict
@@ -23,10 +22,7 @@ from reconciler.core.status import (
     Workflow,
     pickup_side,
 )
-from reconciler.core.view import Side, View
-
-SAME_DUE_DATE = timedelta(minutes=1)
-"""Alma keeps due dates to the minute."""
+from reconciler.core.view import SAME_DUE_DATE, Side, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +79,8 @@ def hold_detected(view: View) -> Finding:
     if side.item is not None and side.item.requested is False:
         return Finding(Verdict.NO, "nobody waits for the supplier's item")
     listed = side.seen.item_requests.value
+    if listed is None and side.item is None:
+        return Finding(Verdict.WAITS, side.why_unknown(ReadKind.ITEM))
     if listed is None:
         tried = side.seen.item_requests.was_asked
         needs = () if tried else (Read(Role.SUPPLIER, ReadKind.ITEM_REQUESTS),)

@@ -102,6 +102,8 @@ class ItemSight:
     library: LibraryCode | None = None
     location: LocationCode | None = None
     requested: bool | None = None
+    due_at: datetime | None = None
+    """When the loan that it is on falls due, where Alma was asked to tell."""
     policy: str | None = None
     title: str | None = None
     notes: tuple[str, ...] = ()

@@ -41,6 +41,9 @@ WORKING_REQUEST = frozenset({RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
 """Alma works for a hold in one of these states; one that is PLACED only queues."""
 
 LIVE_REQUEST = WORKING_REQUEST | {RequestState.PLACED}
+SAME_DUE_DATE = timedelta(minutes=1)
+"""Alma keeps due dates to the minute."""
+
 ENDED_REQUEST = frozenset({RequestState.CLOSED, RequestState.CANCELLED})
 
 
@@ -122,6 +125,18 @@ class Side:
             return None
         is_over = known is None or known.state in (LoanState.COMPLETE, LoanState.ABSENT)
         return False if is_over and listed.state is LoanState.ABSENT else None
+
+    @property
+    def seems_to_be_on_our_loan(self) -> bool:
+        """Whether the item is on a loan that falls due when ours does.
+
+        Enough to leave the loan unread, never to conclude anything: the next reader's loan falls
+        due at another time.
+        """
+        item, due_at = self.item, self.leg.loan_due_at
+        if item is None or item.state is not ItemState.LOANED or item.due_at is None:
+            return False
+        return due_at is not None and abs(item.due_at - due_at) <= SAME_DUE_DATE
 
     @property
     def missing_loan_reads(self) -> tuple[ReadKind, ...]:

@@ -86,18 +86,22 @@ async def test_a_hold_that_went_to_another_account_is_ended_there(lab: Lab, move
     cleared(lab, book)
 
 
-async def test_a_loan_is_made_for_an_account_that_was_renamed_while_the_book_was_away(
+async def test_a_loan_that_cannot_be_made_for_an_account_that_is_gone_waits_for_a_person(
     lab: Lab,
 ) -> None:
-    """Its hold, which names it, is read once before the loan is made by that hold."""
+    """The lender's hold is not read while the book is away: the first to notice is the loan."""
     book = await at_status(lab, S.READY_FOR_PICKUP)
     patron = str(lab.stored(book).supplier.user_id)
     renamed(lab.lender, patron)
     lab.borrower.loan(book.barcode, book.reader, "MAIN")
     await by_its_own_looks(lab, book, timedelta(days=1))
     now = lab.stored(book)
-    assert (now.status, now.parked) == (S.LOANED, None)
-    assert (now.supplier.user_id, lab.lender_loans(book)) == (f"new-{patron}", 1)
+    assert now.status is S.LOANED
+    assert now.parked is not None
+    assert now.parked.reason == ParkReason.USER_ABSENT
+    _known_again(lab.lender, f"new-{patron}", patron)
+    await retried(lab, book)
+    await lab.rest(book)
     await finished(lab, book)
 
 

@@ -35,6 +35,7 @@ from tests.support.build import (
 from tests.unit.test_closed_requests import AT_LENDER, AWAY, HOUR, IN_PLACE_BEFORE, UNFILLED
 
 S, W = DcbStatus, Workflow
+DAY = timedelta(days=1)
 FRESH = NOW - LOANS_KEPT + HOUR
 OLD = NOW - LOANS_KEPT - HOUR
 AT_BORROWER = {"request": request("IN_PROCESS"), "item": item("1/")}
@@ -297,7 +298,8 @@ def test_a_hold_that_is_over_is_looked_into_at_each_look(status: DcbStatus) -> N
 
 def test_the_readers_hold_is_looked_at_before_its_end_could_be_forgotten() -> None:
     def seen(ago: timedelta) -> Transaction:
-        return quiet(S.PICKUP_TRANSIT, Remembered("ACTIVE", "", NOW, NOW, unfilled_at=NOW - ago))
+        last = NOW - 4 * DAY
+        return quiet(S.PICKUP_TRANSIT, Remembered("ACTIVE", "", last, last, unfilled_at=NOW - ago))
 
     assert "borrower request" not in reads(seen(LOANS_KEPT * SEEN_IN_TIME))
     assert "borrower request" in reads(seen(LOANS_KEPT * SEEN_IN_TIME + HOUR))

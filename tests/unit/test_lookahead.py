@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.lookahead import FIRST_READS, FULL_LOOK_EVERY, first_reads, further_reads
+from reconciler.core.lookahead import (
+    FIRST_READS,
+    FULL_LOOK_EVERY,
+    HOLD_READ_EVERY,
+    first_reads,
+    further_reads,
+)
 from reconciler.core.model import Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.core.view import View
@@ -66,9 +72,9 @@ EXPECTED = {
         "borrower item",
         "borrower request",
     },
-    S.PICKUP_TRANSIT: {"borrower item", "borrower request", "supplier item"},
-    S.RECEIVED_AT_PICKUP: {"borrower item", "borrower request", "supplier item"},
-    S.READY_FOR_PICKUP: {"borrower item", "borrower request", "supplier item"},
+    S.PICKUP_TRANSIT: {"borrower item", "borrower request"},
+    S.RECEIVED_AT_PICKUP: {"borrower item", "borrower request"},
+    S.READY_FOR_PICKUP: {"borrower item", "borrower request"},
     S.LOANED: {"borrower loan", "supplier item"},
     S.RETURN_TRANSIT: {"supplier item", "borrower item"},
     S.COMPLETED: set(),
@@ -82,7 +88,7 @@ def test_what_a_look_starts_with(status: DcbStatus, expected: set[str]) -> None:
 
 
 def test_where_the_reader_collects_elsewhere_his_own_library_is_read_as_well() -> None:
-    away = {"pickup item", "pickup request", "borrower item", "borrower request", "supplier item"}
+    away = {"pickup item", "pickup request", "borrower item", "borrower request"}
     assert reads(known(S.PICKUP_TRANSIT, Workflow.PICKUP_ANYWHERE)) == away
     at_home = {"pickup loan", "borrower loan", "supplier item"}
     assert reads(known(S.LOANED, Workflow.PICKUP_ANYWHERE)) == at_home
@@ -216,7 +222,7 @@ def test_an_item_that_is_no_longer_requested_makes_us_ask_for_the_request() -> N
 
 
 def test_a_look_is_full_first_after_a_failure_when_asked_for_soon_and_once_a_day() -> None:
-    full = {"borrower item", "borrower request", "supplier item"}
+    full = {"borrower item", "borrower request"}
     usual = quiet(S.READY_FOR_PICKUP)
     assert reads(replace(usual, last_poll_at=None)) == full
     assert reads(replace(usual, failures=1)) == full
@@ -226,3 +232,21 @@ def test_a_look_is_full_first_after_a_failure_when_asked_for_soon_and_once_a_day
     assert reads(replace(usual, last_full_poll_at=None)) == full
     assert timedelta(days=1) >= FULL_LOOK_EVERY, "seldom is not never (workflow.md §3)"
     assert reads(replace(old, last_full_poll_at=NOW - FULL_LOOK_EVERY + HOUR)) == {"borrower item"}
+
+
+def test_a_hold_that_its_virtual_item_tells_of_is_read_only_now_and_then() -> None:
+    held = Remembered("ACTIVE", "IN_PROCESS", NOW - HOUR, since=NOW - HOUR)
+    due = replace(quiet(S.READY_FOR_PICKUP), last_full_poll_at=None)
+    due = due.with_legs({each.role: replace(each, request=held) for each in due.legs})
+    assert reads(due) == {"borrower item"}
+    told = look(borrower={"item": item("0/HOLDSHELF", free=False)})
+    assert reads(due, told) == set()
+    for free in (True, None):
+        untold = look(borrower={"item": item("0/HOLDSHELF", free=free)})
+        assert reads(due, untold) == {"borrower request"}
+    of_old = replace(held, seen_at=NOW - HOLD_READ_EVERY - HOUR)
+    long_ago = due.with_legs({each.role: replace(each, request=of_old) for each in due.legs})
+    assert reads(long_ago) == {"borrower item", "borrower request"}
+    assert "supplier request" in reads(replace(due, status=S.REQUEST_PLACED_AT_BORROWING_AGENCY)), (
+        "others may wait for the lender's real item"
+    )

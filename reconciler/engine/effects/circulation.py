@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.mapping import Subject
-from reconciler.core.measures import SAME_DUE_DATE
-from reconciler.core.model import ItemSight, Leg, LoanId, LoanSight, Thing, UserId
+from reconciler.core.model import ItemSight, Leg, LoanId, LoanSight, Remembered, Thing, UserId
 from reconciler.core.ours import is_our_user, our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import ItemState, LoanState, Role, ThingKind, pickup_side
-from reconciler.core.view import LIVE_REQUEST
+from reconciler.core.view import LIVE_REQUEST, SAME_DUE_DATE
 from reconciler.engine.effects.records import is_marked
 from reconciler.engine.effects.work import (
     Blocked,
@@ -159,6 +158,7 @@ class EnsureLoan(PlainVerb):
         taken = replace(
             leg,
             loan_id=loan.loan_id,
+            loan=Remembered(loan.state, loan.raw, work.now, since=work.now),
             loan_seen_at=leg.loan_seen_at or work.now,
             loan_due_at=loan.due_at or leg.loan_due_at,
         )
