@@ -24,6 +24,7 @@ from reconciler.core.model import Evidence
 from reconciler.core.ours import MISMATCH
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
+    BEFORE_DISPATCH,
     BEFORE_LOAN,
     BOOK_AWAY,
     ENDED,
@@ -61,6 +62,7 @@ def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
     of_all = (
         _moved_to_another_copy(view),
         _end_untold(view, status),
+        _hold_used_up(view, status),
         _taken_from_the_shelf(view, status),
     )
     first = tuple(found for found in of_all if found is not None)
@@ -121,6 +123,26 @@ def _end_untold(view: View, status: DcbStatus) -> Attention | None:
         side.evidence(Resource.REQUEST),
         look_again_in=None if side.request_end_confirmed else side.settle,
     )
+
+
+def _hold_used_up(view: View, status: DcbStatus) -> Attention | None:
+    """That the lender's hold was filled and its loan is over, though the book was never sent.
+
+    Nothing sends it any more: the hold is used up, and it was not refused either.
+    """
+    side = view.supplier
+    if side.is_external or status not in BEFORE_DISPATCH or side.request_is_live is not False:
+        return None
+    if side.loan_state is not LoanState.COMPLETE or side.has_active_loan is not False:
+        return None
+    again = None if side.request_end_confirmed else side.settle
+    found = _about(
+        ParkReason.HOLD_USED_UP,
+        side,
+        Resource.LOAN,
+        "the request was filled by a loan that is over, and the book was not sent",
+    )
+    return replace(found, look_again_in=again)
 
 
 def _running_process(side: Side) -> str:

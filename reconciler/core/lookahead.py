@@ -148,11 +148,14 @@ def further_reads(view: View) -> tuple[Read, ...]:
     beside = () if moved else (row.finds(view) for row in measures_at(status, view.transaction))
     needs |= dict.fromkeys(read for found in beside for read in found.needs)
     if is_full:
-        usual = _reads(view, FIRST_READS[status])
-        needs |= dict.fromkeys(read for read in usual if not _is_told_by_its_item(view, read))
+        needs |= dict.fromkeys(_reads(view, FIRST_READS[status]))
     elif moved:
         needs |= dict.fromkeys(_telltale(view, status))
-    return tuple(read for read in needs if _can_read(view, read) and not _was_read(view, read))
+    return tuple(
+        read
+        for read in needs
+        if _can_read(view, read) and not (_was_read(view, read) or _is_told_by_its_item(view, read))
+    )
 
 
 def _is_due_in_full(view: View) -> bool:

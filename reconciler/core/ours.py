@@ -64,9 +64,11 @@ def began_after_our_request(transaction: Transaction, leg: Leg, loan: LoanSight)
     been lent to the same virtual patron before: there a loan has to have begun after our request,
     or, when that instant is not known, to be still active or to have ended within this lend.
     """
+    if leg.role is not Role.SUPPLIER:
+        return True
     if leg.request_placed_at is not None and loan.began_at is not None:
         return loan.began_at >= leg.request_placed_at
-    if leg.role is not Role.SUPPLIER or loan.state is LoanState.ACTIVE:
+    if loan.state is LoanState.ACTIVE:
         return True
     return loan.returned_at is not None and loan.returned_at >= transaction.status_since
 

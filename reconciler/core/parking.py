@@ -24,6 +24,7 @@ class ParkReason(StrEnum):
     PATRON_MISMATCH = "patron_mismatch"
     HOLD_NOT_OURS = "hold_not_ours"
     END_UNTOLD = "end_untold"
+    HOLD_USED_UP = "hold_used_up"
     ON_LOAN_TO_OTHER = "on_loan_to_other"
     SHELVED_BY_SCAN = "shelved_by_scan"
     LOAN_NOT_CLOSED = "loan_not_closed"
@@ -101,6 +102,11 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "book out again, is ended. If the library keeps returned loans for longer than the "
         "settings say, correct loans_kept."
     ),
+    ParkReason.HOLD_USED_UP: (
+        "The lender lent the book to the virtual patron and took it back, so that its hold is used "
+        "up and nothing sends the book. Lend it to the virtual patron once more and send it; or "
+        "close the transaction and ask for the book anew."
+    ),
     ParkReason.ON_LOAN_TO_OTHER: (
         "The item is on loan to somebody else, so it cannot be loaned for this lend. Check that "
         "loan at the desk that made it."
@@ -147,6 +153,7 @@ OUR_HOLDS_ARE_CERTAIN: dict[ParkReason, bool] = {
     ParkReason.PATRON_MISMATCH: False,
     ParkReason.HOLD_NOT_OURS: False,
     ParkReason.END_UNTOLD: True,
+    ParkReason.HOLD_USED_UP: True,
     ParkReason.ON_LOAN_TO_OTHER: True,
     ParkReason.SHELVED_BY_SCAN: True,
     ParkReason.LOAN_NOT_CLOSED: True,

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.core.decide import decide
 from reconciler.core.model import LoanId, Observation, Remembered, Seen, Transaction
+from reconciler.core.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, RecordState, Role
 from tests.support.build import (
     EXTERNAL,
@@ -253,3 +254,19 @@ def test_in_place_for_one_look_alone_is_no_return() -> None:
         assert decision.hops == ()
         current, now = decision.transaction, now + timedelta(hours=6)
     assert current.supplier.item.since == now - timedelta(hours=6)
+
+
+def test_a_hold_that_was_used_up_before_the_book_was_sent_waits_for_a_person() -> None:
+    over = {"item": item("1/"), "loan": loan("COMPLETE"), **ENDED}
+    over |= {"completed_loan": loan("COMPLETE")}
+    waiting = {"item": item("1/"), "request": request("IN_PROCESS")}
+    seen = look(supplier=over, borrower=waiting)
+    for status in (S.REQUEST_PLACED_AT_SUPPLYING_AGENCY, S.REQUEST_PLACED_AT_BORROWING_AGENCY):
+        first = decide(transaction(status), seen, NOW, policy())
+        assert (first.hops, first.newly_parked) == ((), None)
+        later = decide(first.transaction, seen, NOW + SETTLE, policy())
+        assert later.newly_parked is not None
+        assert later.newly_parked.reason == ParkReason.HOLD_USED_UP
+        lent = {"item": item("0/LOAN"), "request": request("HISTORY"), "loan": loan("ACTIVE")}
+        again = look(supplier=lent, borrower=waiting)
+        assert decide(later.transaction, again, NOW + DAY, policy()).hops != ()
