@@ -151,10 +151,12 @@ class UserSight:
 
 @dataclass(frozen=True, slots=True)
 class BibSight:
-    """A bib record: its id and the system numbers (035) that say whose it is."""
+    """A bib record: its id, the system numbers (035) that say whose it is, and whether it is kept
+    out of the catalogue that readers see; None where Alma does not tell."""
 
     mms_id: MmsId
     system_numbers: tuple[str, ...] = ()
+    suppressed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,13 @@ class BibGlance:
 
 @dataclass(frozen=True, slots=True)
 class HoldingSight:
+    """A holding. `mms_id` is the bib that the answer names: a merged one's holdings may be listed
+    under its old id."""
+
     holding_id: HoldingId
     library: LibraryCode | None = None
     location: LocationCode | None = None
+    mms_id: MmsId | None = None
 
 
 @dataclass(frozen=True, slots=True)

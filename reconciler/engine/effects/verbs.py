@@ -13,12 +13,14 @@ from reconciler.engine.effects.circulation import (
 from reconciler.engine.effects.holds import EnsureHold, EnsureHoldCancelled
 from reconciler.engine.effects.patron import EnsureVirtualPatron
 from reconciler.engine.effects.records import (
-    EnsureBibRemoved,
-    EnsureHoldingRemoved,
-    EnsureItemRemoved,
     EnsureVirtualBib,
     EnsureVirtualHolding,
     EnsureVirtualItem,
+)
+from reconciler.engine.effects.removal import (
+    EnsureBibRemoved,
+    EnsureHoldingRemoved,
+    EnsureItemRemoved,
 )
 from reconciler.engine.effects.work import Verb
 

@@ -116,10 +116,11 @@ class Work:
         )
 
     def new_thing(self, kind: ThingKind, **ids: Any) -> Thing:
-        """A new row of the ledger, or the one that is there already for the same ids."""
+        """A new row of the ledger, or the one that is there already for the same ids: what is seen
+        to be there is not gone, whatever was thought of it before."""
         known = self.known(kind, **ids)
         if known is not None:
-            return known
+            return replace(known, state=ThingState.PRESENT)
         return Thing(self.new_id(), kind, self.intent.role, self.intent.host_lms, **ids)
 
     def item_key(self) -> ItemKey:

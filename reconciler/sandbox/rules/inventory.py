@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -67,6 +68,28 @@ def update_bib(tenant: Tenant, bib: Bib, posted: Posted) -> Bib:
     suppressed = bib.suppressed if posted.suppressed is None else posted.suppressed
     fields = _bib_fields(tenant, bib.mms_id, posted.marc)
     return tenant.change(bib, suppressed=suppressed, modified_at=tenant.now(), **fields)
+
+
+def merge_bib(tenant: Tenant, merged: Bib, stays: Bib) -> Bib:
+    """All that hangs on `merged` hangs on `stays` from now on, which gets its 035s as well."""
+    view = View(tenant)
+    for holding in view.holdings_of(merged.mms_id):
+        tenant.change(holding, mms_id=stays.mms_id)
+    for item in view.items_of_bib(merged.mms_id):
+        tenant.change(item, mms_id=stays.mms_id)
+    for active in (True, False):
+        for request in view.requests_of_bib(merged.mms_id, active=active):
+            tenant.change(request, mms_id=stays.mms_id)
+        for loan in view.loans_of_bib(merged.mms_id, active=active):
+            tenant.change(loan, mms_id=stays.mms_id)
+    tenant.drop(merged)
+    tenant.merged_bibs[merged.mms_id] = stays.mms_id
+    ours, theirs = (
+        read_posted(f"<bib>{one.record}</bib>".encode(), "bib") for one in (stays, merged)
+    )
+    numbers = tuple(one for one in theirs.marc.fields if one.tag == "035")
+    record = replace(ours.marc, fields=(*numbers, *ours.marc.fields))
+    return update_bib(tenant, stays, replace(ours, marc=record))
 
 
 def delete_bib(tenant: Tenant, bib: Bib, *, override: bool) -> None:
