@@ -49,6 +49,8 @@ class Blocked:
     park: ParkReason | None = None
     undo: bool = False
     """What was half made for it has to be removed."""
+    soon: bool = False
+    """Something is under way in Alma that a look in a moment shows."""
 
 
 @dataclass(frozen=True, slots=True)
