@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
 from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN
@@ -79,10 +80,16 @@ def loan_may_be_open(role: Role) -> Condition:
     return condition
 
 
+def readers_due_at(transaction: Transaction) -> datetime | None:
+    """Until when the reader may keep the book, as far as is known: the latest of his own loan's
+    date and the pickup desk's."""
+    legs = (transaction.borrower, transaction.leg(pickup_side(transaction.workflow)))
+    return max((leg.loan_due_at for leg in legs if leg and leg.loan_due_at), default=None)
+
+
 def due_date_is_known(transaction: Transaction) -> bool:
     """That the reader's due date is known, so that the lender's loan can follow it."""
-    reader = transaction.leg(pickup_side(transaction.workflow))
-    return reader is not None and reader.loan_due_at is not None
+    return readers_due_at(transaction) is not None
 
 
 def record_effects(

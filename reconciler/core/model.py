@@ -317,7 +317,7 @@ class Leg:
     """When a loan of ours was first seen ACTIVE here."""
     loan_due_at: datetime | None = None
     due_wanted_at: datetime | None = None
-    """The reader's due date that was last carried over to this lender's loan."""
+    """The reader's due date that was last asked for here, whatever became of it."""
     competing_hold_at: datetime | None = None
     """Since when somebody else waits for the lender's item."""
     record_state: str | None = None

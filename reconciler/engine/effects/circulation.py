@@ -5,15 +5,32 @@ The lender's real item is never scanned by us: only a book that stands there may
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.mapping import Subject
 from reconciler.core.measures import SAME_DUE_DATE
-from reconciler.core.model import ItemSight, Leg, LoanId, LoanSight, Thing, UserId
+from reconciler.core.model import (
+    ItemPid,
+    ItemSight,
+    Leg,
+    LoanId,
+    LoanSight,
+    RequestId,
+    RequestSight,
+    Thing,
+    UserId,
+)
 from reconciler.core.ours import is_our_user, our_loan
 from reconciler.core.parking import ParkReason
-from reconciler.core.status import ItemState, LoanState, Role, ThingKind, pickup_side
+from reconciler.core.status import (
+    EffectKind,
+    ItemState,
+    LoanState,
+    RequestState,
+    Role,
+    ThingKind,
+)
 from reconciler.core.view import LIVE_REQUEST
 from reconciler.engine.effects.records import is_marked
 from reconciler.engine.effects.work import (
@@ -66,6 +83,12 @@ async def _find_ours(
     return leg, our_loan(work.transaction, leg, active)
 
 
+def _no_item(work: Work) -> Blocked:
+    virtual = work.intent.role is not Role.SUPPLIER
+    reason = ParkReason.VIRTUAL_ITEM_ABSENT if virtual else ParkReason.ITEM_ABSENT
+    return needs_a_person(reason, f"the {work.intent.role}'s item is not known")
+
+
 async def _item(work: Work, key: ItemKey) -> ItemSight:
     return await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
 
@@ -78,6 +101,8 @@ class EnsureInTransit(PlainVerb):
         library = work.config.transit_library
         if library is None:
             return not_configured("transit_library or virtual_library")
+        if not leg.has_item_path:
+            return _no_item(work)
         item = await _item(work, work.item_key())
         if item.state is ItemState.TRANSIT:
             return Made(note="the virtual item is in transit")
@@ -107,13 +132,27 @@ class EnsureInTransit(PlainVerb):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _ToLend:
+    item: ItemSight
+    pid: ItemPid
+    request_id: RequestId | None
+    """The hold that the loan fills; None where that is over: the book is lent without one."""
+
+
 class EnsureLoan(PlainVerb):
-    """A loan of this leg's item to this leg's user, at the item's own library."""
+    """A loan of this leg's item to this leg's user, at the item's own library.
+
+    Only of the copy that our hold names: Alma may have moved it to another one and sent that.
+    """
 
     async def look(self, work: Work) -> Sight:
-        if work.leg.user_id is None:
+        leg = work.leg
+        if leg.user_id is None:
             return needs_a_person(ParkReason.MISSING_PLACING_DATA, "the user is not known")
-        key = work.item_key()
+        if not leg.has_item_key:
+            return _no_item(work)
+        key = await self._key(work)
         active = await work.alma.item_loans(
             key.mms_id, key.holding_id, key.item_pid, completed=False
         )
@@ -132,19 +171,60 @@ class EnsureLoan(PlainVerb):
         )
         if leg.request_placed_at and our_loan(work.transaction, leg, completed) is not None:
             return Moot("the loan was made and is over already")
-        return Missing(await _item(work, key))
+        return await self._of_our_copy(work, key)
+
+    async def _key(self, work: Work) -> ItemKey:
+        """Where the item stands; found by its barcode where that is not known yet."""
+        leg = work.leg
+        if leg.has_item_path or leg.item_barcode is None:
+            return work.item_key()
+        item = await work.alma.item_by_barcode(leg.item_barcode)
+        if not (item.mms_id and item.holding_id and item.pid):
+            raise LookupError("an item without its ids")
+        return ItemKey(item.mms_id, item.holding_id, item.pid)
+
+    async def _of_our_copy(self, work: Work, key: ItemKey) -> Sight:
+        hold = await self._hold(work)
+        if isinstance(hold, Blocked):
+            return hold
+        named = hold.item_pid if hold is not None else None
+        item = await _item(work, key)
+        if named not in (None, key.item_pid) or item.pid not in (None, key.item_pid):
+            return needs_a_person(
+                ParkReason.ITEM_MISMATCH,
+                "our hold is bound to another copy than this lend's: no loan is made",
+            )
+        stands = hold is not None and hold.state in LIVE_REQUEST
+        return Missing(_ToLend(item, key.item_pid, work.leg.request_id if stands else None))
+
+    async def _hold(self, work: Work) -> RequestSight | Blocked | None:
+        """Our hold as it stands now; None when there is none any more."""
+        leg = work.leg
+        if leg.user_id is None or leg.request_id is None:
+            return None
+        try:
+            hold = await work.alma.request(leg.user_id, leg.request_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.REQUEST):
+                return None
+            if is_absent(failure, Subject.USER):
+                return user_absent(work)
+            raise
+        if hold.state is RequestState.UNKNOWN:
+            return needs_a_person(ParkReason.UNKNOWN_WORD, f"the hold is {hold.raw}")
+        return hold
 
     async def act(self, work: Work, found: Any) -> Made | None:
-        leg, item = work.leg, found
-        if leg.user_id is None or item.library is None:
+        leg, to_lend = work.leg, found
+        if leg.user_id is None or to_lend.item.library is None:
             raise LookupError("a loan without its user or the item's library")
         made = await work.alma.create_loan(
             NewLoan(
                 user_id=leg.user_id,
-                item_pid=work.item_key().item_pid,
-                library=item.library,
+                item_pid=to_lend.pid,
+                library=to_lend.item.library,
                 circ_desk=work.config.circ_desk,
-                request_id=leg.request_id,
+                request_id=to_lend.request_id,
             )
         )
         return self._taken(work, leg, made) if made.loan_id else None
@@ -166,16 +246,17 @@ class EnsureLoan(PlainVerb):
 
 
 class EnsureDueDate(PlainVerb):
-    """The lender's loan runs as long as the reader's."""
+    """This leg's loan runs as long as the reader's (`measures`: `due_wanted_at`)."""
 
     async def look(self, work: Work) -> Sight:
         leg = work.leg
-        reader = work.transaction.leg(pickup_side(work.transaction.workflow))
-        wanted = reader.loan_due_at if reader else None
+        wanted = leg.due_wanted_at
         if wanted is None or wanted <= work.now:
             return Moot("the reader's due date is not known or has passed")
         if leg.user_id is None or leg.loan_id is None:
-            return Moot("there is no lender's loan whose date could be set")
+            if self._is_being_made(work):
+                return Blocked("no_loan_yet", "the loan whose date is to be set is not made yet")
+            return Moot("there is no loan whose date could be set")
         try:
             loan = await work.alma.loan(leg.user_id, leg.loan_id)
         except AlmaFailure as failure:
@@ -183,21 +264,28 @@ class EnsureDueDate(PlainVerb):
                 return user_absent(work)
             raise
         if loan.state is not LoanState.ACTIVE:
-            return Moot("the lender's loan is over")
+            return Moot("the loan is over")
         if loan.due_at is not None and loan.due_at >= wanted - SAME_DUE_DATE:
             taken = replace(leg, loan_due_at=loan.due_at)
             return Made(leg=taken, note=f"due {loan.due_at.date().isoformat()}")
         return Missing(wanted)
 
-    async def act(self, work: Work, found: Any) -> Made | Blocked | None:
-        """An answer with an earlier date is a refusal: the lender's terms allow no longer loan."""
+    def _is_being_made(self, work: Work) -> bool:
+        """Whether the loan is still asked for, perhaps in vain until a person has acted."""
+        of = (EffectKind.SUPPLIER_LOAN, EffectKind.BORROWER_LOAN)
+        intents = (each for each in work.transaction.intents if each.role is work.intent.role)
+        return any(each.kind in of and not each.is_over for each in intents)
+
+    async def act(self, work: Work, found: Any) -> Made | Moot | None:
+        """An answer with an earlier date is an answer: this library's terms allow no longer loan,
+        and it is not asked again until the reader renews."""
         leg = work.leg
         if leg.user_id is None or leg.loan_id is None:
             raise LookupError("a due date without its loan")
         loan = await work.alma.set_due_date(leg.user_id, leg.loan_id, found)
         if loan.due_at is not None and loan.due_at < found - SAME_DUE_DATE:
             kept = loan.due_at.date().isoformat()
-            return Blocked("due_date_not_kept", f"the lender's Alma keeps {kept}")
+            return Moot(f"{work.intent.host_lms} keeps {kept}, earlier than the reader's date")
         return None
 
 
@@ -205,6 +293,8 @@ class EnsureNoRenewal(PlainVerb):
     """Advice at the desk: a note on the virtual item, and a policy that forbids renewals."""
 
     async def look(self, work: Work) -> Sight:
+        if not work.leg.has_item_path:
+            return _no_item(work)
         item = await _item(work, work.item_key())
         policy = work.config.no_renew_item_policy
         if PLEASE_DO_NOT_RENEW in (item.fulfillment_note or "") and policy in (None, item.policy):

@@ -139,10 +139,10 @@ class Verb(Protocol):
     async def look(self, work: Work, /) -> Sight:
         """Whether the world is as wanted. Raises AlmaFailure when that cannot be read."""
 
-    async def act(self, work: Work, found: Any, /) -> Made | Blocked | None:
+    async def act(self, work: Work, found: Any, /) -> Made | Blocked | Moot | None:
         """One write, knowing what `look` found to be missing.
 
-        Made or Blocked when its answer is proof; None when the world has to be looked at again.
+        None when the world has to be looked at again; anything else when its answer is proof.
         """
 
     async def refused(self, work: Work, failure: AlmaFailure, /) -> Sight:
