@@ -86,8 +86,9 @@ def lags_behind(role: Role) -> Callable[[View], Finding]:
         shown = side.loan.due_at if side.loan else None
         known = [each for each in (side.leg.due_wanted_at, side.leg.loan_due_at, shown) if each]
         if not known:
-            tried = side.seen.loan.was_asked or side.leg.user_id is None
-            needs = () if tried else (Read(role, ReadKind.LOAN),)
+            is_new = view.transaction.status is not DcbStatus.LOANED
+            vain = is_new or side.seen.loan.was_asked or side.leg.user_id is None
+            needs = () if vain else (Read(role, ReadKind.LOAN),)
             return Finding(Verdict.WAITS, f"the {role}'s due date is not known yet", seen, needs)
         if latest <= max(known) + SAME_DUE_DATE:
             return Finding(Verdict.NO, f"the {role}'s loan runs as long as the reader's", seen)
