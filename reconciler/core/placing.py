@@ -23,7 +23,7 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
-from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, Role, Workflow
+from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, EffectKind, Role, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,28 @@ class Refusal:
     sentence: str
 
 
+_STANDS_ON_PLACING = frozenset(
+    {
+        EffectKind.VIRTUAL_BIB,
+        EffectKind.VIRTUAL_HOLDING,
+        EffectKind.VIRTUAL_ITEM,
+        EffectKind.BORROWER_HOLD,
+        EffectKind.PICKUP_HOLD,
+    }
+)
+
+
 def is_needed(status: DcbStatus, intents: Iterable[Intent]) -> bool:
     """Whether placing data, which name a reader, have to be kept.
 
-    Until the book has left; and as long as it is not known what became of an effect, since it is
+    Until the book has left; as long as something is still being placed (made anew, the book may
+    have left meanwhile); and as long as it is not known what became of an effect, since it is
     found again by them.
     """
-    return status in BEFORE_DISPATCH or any(intent.may_have_happened for intent in intents)
+    return status in BEFORE_DISPATCH or any(
+        intent.may_have_happened or (intent.kind in _STANDS_ON_PLACING and not intent.is_over)
+        for intent in intents
+    )
 
 
 def choose_workflow(placing: Placing) -> Workflow | Refusal:

@@ -424,8 +424,10 @@ def test_each_status_ends_as_its_row_says(world: World) -> None:
     assert [row["id"] for row in said["done"]] == ids
     for status, lend in lends.items():
         shown, ending = world.show(lend.id), ENDINGS[status]
-        assert (shown["status"], shown["outcome"]) == (ending.target, ending.outcome)
-        assert shown["previous_status"] == status
+        assert shown["status"] == ending.target
+        (rule,) = [row["rule"] for row in world.history(lend.id) if row["to"] == ending.target]
+        if rule == "ClosedByHand":  # else the look before it showed that the book is at home
+            assert shown["outcome"] == ending.outcome
     world.once(check=None)
     assert {world.show(id)["status"] for id in ids} == {S.FINALISED}
 
@@ -536,9 +538,9 @@ def test_a_close_is_notified_as_every_transition(tmp_path: Path) -> None:
         world.track(lend)
         world.run("close", lend.id, "--reason", "the reader moved away")
         messages = world.run("outbox", "list", "-o", "json").json["messages"]
-        assert [message["transaction"] for message in messages] == [lend.id]
-        (fired,) = [row for row in world.history(lend.id) if row["kind"] == "transition"]
-        assert fired["seq"] == messages[0]["seq"]
+        rows = [row for row in world.history(lend.id) if row["kind"] == "transition"]
+        assert {message["seq"] for message in messages} == {row["seq"] for row in rows}
+        fired = rows[-1]
         assert (fired["rule"], fired["reason"]) == ("ClosedByHand", "the reader moved away")
 
 
