@@ -100,6 +100,11 @@ class EnsureLoan(PlainVerb):
         leg, ours = found
         if ours is not None:
             return self._taken(work, leg, ours)
+        hold = await self._hold(work)
+        if isinstance(hold, Blocked):
+            return hold
+        if hold is not None and hold.item_pid not in (None, key.item_pid):
+            return _another_copy("our hold is bound to another copy than this lend's")
         if any(not is_our_user(leg, loan.user_id) for loan in active):
             return needs_a_person(
                 ParkReason.ON_LOAN_TO_OTHER, "the item is on loan to somebody else"
@@ -109,7 +114,11 @@ class EnsureLoan(PlainVerb):
         )
         if leg.request_placed_at and our_loan(work.transaction, leg, completed) is not None:
             return Moot("the loan was made and is over already")
-        return await self._of_our_copy(work, key)
+        stands = hold is not None and hold.state in LIVE_REQUEST
+        item = await item_of(work, key)
+        if item.pid not in (None, key.item_pid):
+            return _another_copy("Alma answered with another item")
+        return Missing(_ToLend(item, key.item_pid, leg.request_id if stands else None))
 
     async def _key(self, work: Work) -> ItemKey:
         """Where the item stands; found by its barcode where that is not known yet."""
@@ -120,20 +129,6 @@ class EnsureLoan(PlainVerb):
         if not (item.mms_id and item.holding_id and item.pid):
             raise LookupError("an item without its ids")
         return ItemKey(item.mms_id, item.holding_id, item.pid)
-
-    async def _of_our_copy(self, work: Work, key: ItemKey) -> Sight:
-        hold = await self._hold(work)
-        if isinstance(hold, Blocked):
-            return hold
-        named = hold.item_pid if hold is not None else None
-        item = await item_of(work, key)
-        if named not in (None, key.item_pid) or item.pid not in (None, key.item_pid):
-            return needs_a_person(
-                ParkReason.ITEM_MISMATCH,
-                "our hold is bound to another copy than this lend's: no loan is made",
-            )
-        stands = hold is not None and hold.state in LIVE_REQUEST
-        return Missing(_ToLend(item, key.item_pid, work.leg.request_id if stands else None))
 
     async def _hold(self, work: Work) -> RequestSight | Blocked | None:
         """Our hold as it stands now; None when there is none any more."""
@@ -181,6 +176,10 @@ class EnsureLoan(PlainVerb):
             loan_due_at=loan.due_at or leg.loan_due_at,
         )
         return Made((thing,), taken, f"loan {loan.loan_id}")
+
+
+def _another_copy(told: str) -> Blocked:
+    return needs_a_person(ParkReason.ITEM_MISMATCH, f"{told}: no loan is made")
 
 
 class EnsureDueDate(PlainVerb):
