@@ -18,6 +18,7 @@ from reconciler.engine.absences import AbsenceWatch
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
+from reconciler.engine.first_look import FirstLook
 from reconciler.engine.hands import Hands
 from reconciler.engine.hints import Sweeper
 from reconciler.engine.pausing import Pausing
@@ -262,6 +263,7 @@ class App:
             policy=self.policy,
             patience=self.settings.polling.lease,
             is_dead=is_dead,
+            first_look=FirstLook(self.reconciler, self.libraries.gates, self.quotas, self.storage),
         )
 
     @cached_property

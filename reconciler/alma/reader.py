@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.alma import wire
-from reconciler.alma.document import Node, children, flag, number, text
+from reconciler.alma.document import Node, child, children, flag, number, text
 from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
 from reconciler.core.mapping import GENERAL_ERROR
@@ -128,7 +128,12 @@ class Reader:
     async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]:
         """alma-api.md §6."""
         tree = await self._gateway.read(get("bibs", mms_id, "holdings"))
-        return tuple(wire.holding(row) for row in children(tree, "holding"))
+        return tuple(wire.holding(row, tree) for row in children(tree, "holding"))
+
+    async def holding_items(self, mms_id: MmsId, holding_id: HoldingId) -> tuple[ItemSight, ...]:
+        """The items of a holding (alma-api.md §5.3)."""
+        call = get("bibs", mms_id, "holdings", holding_id, "items", limit=str(PAGE))
+        return tuple(wire.item(row) for row in await self._list(call, "item", "pid"))
 
     async def request_options(
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, user_id: UserId
@@ -169,13 +174,18 @@ class Reader:
             tree = await self._gateway.read(page)
             rows = children(tree, name)
             before = len(found)
-            found |= {text(row, key) or f"row {offset + n}": row for n, row in enumerate(rows)}
+            found |= {_named(row, key) or f"row {offset + n}": row for n, row in enumerate(rows)}
             offset += len(rows)
             total = number(tree, "total_record_count")
             if (len(rows) < PAGE) if total is None else (offset >= total):
                 return tuple(found.values())
             if len(found) == before:
                 raise unreadable(f"a list of {name} that ends before its total")
+
+
+def _named(row: Node, key: str) -> str | None:
+    """A row's id; an item has it in a part of its own (alma-api.md §5.1)."""
+    return text(row, key) or text(child(row, "item_data"), key)
 
 
 def item_path(mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> tuple[str, ...]:

@@ -168,7 +168,8 @@ def user(tree: Node) -> UserSight:
 
 def bib(tree: Node) -> BibSight:
     """A bib (alma-api.md §6). Raises AlmaFailure when it has no mms_id."""
-    return BibSight(_mms_id(tree), system_numbers(_marcxml(tree)))
+    suppressed = flag(tree, "suppress_from_publishing")
+    return BibSight(_mms_id(tree), system_numbers(_marcxml(tree)), suppressed)
 
 
 def glance(tree: Node) -> BibGlance:
@@ -176,8 +177,9 @@ def glance(tree: Node) -> BibGlance:
     return BibGlance(_mms_id(tree), availability(_marcxml(tree)), number(tree, "requests"))
 
 
-def holding(tree: Node) -> HoldingSight:
-    """A row of a bib's holdings, or a created one (alma-api.md §6)."""
+def holding(tree: Node, of: Node | None = None) -> HoldingSight:
+    """A row of a bib's holdings, or a created one (alma-api.md §6). `of` is the whole list, which
+    names the bib beside its rows (fixtures 42)."""
     holding_id = text(tree, "holding_id")
     if holding_id is None:
         raise unreadable("a holding without holding_id")
@@ -185,6 +187,7 @@ def holding(tree: Node) -> HoldingSight:
         HoldingId(holding_id),
         _id(LibraryCode, text(tree, "library")),
         _id(LocationCode, text(tree, "location")),
+        _id(MmsId, text(child(of, "bib_data"), "mms_id")) if of is not None else None,
     )
 
 

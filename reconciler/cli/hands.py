@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +28,7 @@ from reconciler.cli.shell import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.app import App
     from reconciler.core.model import TransactionId
@@ -37,6 +38,19 @@ if TYPE_CHECKING:
 hands = typer.Typer()
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of transactions.")]
+AcceptCopyOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-copy",
+        help="The copy that Alma bound instead is this lend's copy from now on.",
+    ),
+]
+UnreadOption = Annotated[
+    bool,
+    typer.Option(
+        "--unread", help="End it although a library cannot be read, on what was last known there."
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 COLUMNS = ("result", "id", "what")
 SHOWN = 20
@@ -53,7 +67,7 @@ def poll(
     from reconciler.core.orders import Command
 
     with opened(context) as app:
-        report = _carried_out(app, _order(app, Command.POLL, None), ids)
+        report = _carried_out(app, _order(app, command=Command.POLL, reason=None), ids)
     _put_report(report, Command.POLL, output)
     _exit(report, by_id=True)
 
@@ -67,6 +81,7 @@ def retry(
     tenant: TenantOption = None,
     parked: ParkedOption = False,
     stuck: StuckOption = False,
+    accept_copy: AcceptCopyOption = False,
     yes: YesOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -74,7 +89,8 @@ def retry(
     from reconciler.core.orders import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    _by_hand(context, Command.RETRY, reason, chosen, output)
+    order = partial(_order, command=Command.RETRY, reason=reason, accept_copy=accept_copy)
+    _by_hand(context, order, chosen, output)
 
 
 @hands.command()
@@ -93,7 +109,7 @@ def park(
     from reconciler.core.orders import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    _by_hand(context, Command.PARK, reason, chosen, output)
+    _by_hand(context, partial(_order, command=Command.PARK, reason=reason), chosen, output)
 
 
 @hands.command()
@@ -105,14 +121,20 @@ def close(
     tenant: TenantOption = None,
     parked: ParkedOption = False,
     stuck: StuckOption = False,
+    unread: UnreadOption = False,
     yes: YesOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Say that a lend is over; what we made for it is then cleared, or left to staff."""
+    """Say that a lend is over; what we made for it is then cleared, or left to staff.
+
+    It looks first. A book that has left since the last look has to come home: that is told, and a
+    second close ends it.
+    """
     from reconciler.core.orders import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    _by_hand(context, Command.CLOSE, reason, chosen, output)
+    order = partial(_order, command=Command.CLOSE, reason=reason, unread=unread)
+    _by_hand(context, order, chosen, output)
 
 
 class Chosen:
@@ -138,28 +160,35 @@ class Chosen:
 
 
 def _by_hand(
-    context: typer.Context, command: Command, reason: str, chosen: Chosen, output: Format
+    context: typer.Context, given: Callable[[App], Order], chosen: Chosen, output: Format
 ) -> None:
     from reconciler.engine.hands import HandsReport
 
     with opened(context) as app:
-        order = _order(app, command, reason)
+        order = given(app)
         if chosen.ids:
             report = _carried_out(app, order, chosen.ids)
         else:
             eligible, skipped = _previewed(app, order, chosen)
             report = _carried_out(app, order, eligible) if eligible else HandsReport()
             report.skipped[:0] = skipped
-    _put_report(report, command, output)
+    _put_report(report, order.command, output)
     _exit(report, by_id=bool(chosen.ids))
 
 
-def _order(app: App, command: Command, reason: str | None) -> Order:
+def _order(
+    app: App,
+    *,
+    command: Command,
+    reason: str | None,
+    accept_copy: bool = False,
+    unread: bool = False,
+) -> Order:
     from reconciler.core.orders import Order
 
     if reason is not None and not reason.strip():
         raise typer.BadParameter("--reason: say why; it is kept in the history")
-    return Order(command, actor(), reason, app.clock.now())
+    return Order(command, actor(), reason, app.clock.now(), accept_copy, unread)
 
 
 def _previewed(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from reconciler.core.model import Transaction
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
-from reconciler.core.status import DcbStatus, IntentState, next_expected
+from reconciler.core.status import DcbStatus, EffectKind, IntentState, next_expected
 
 BELIEFS: dict[DcbStatus, str] = {
     DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
@@ -75,6 +75,12 @@ TO_DO: dict[DcbStatus, str] = {
 }
 
 
+_WAITS_TO_BE_SENT = frozenset(
+    {DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY, DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY}
+)
+_PLACING = frozenset({EffectKind.VIRTUAL_ITEM, EffectKind.BORROWER_HOLD, EffectKind.PICKUP_HOLD})
+
+
 def believes(transaction: Transaction) -> str:
     """Where the book is, as far as we know."""
     expected = next_expected(transaction.status, transaction.workflow)
@@ -102,7 +108,18 @@ def _advice(transaction: Transaction, now: datetime) -> str:
         known = reason in ParkReason.__members__.values()
         told = STAFF_ADVICE[ParkReason(reason)] if known else transaction.parked.detail
         return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
-    return " ".join((*_hindrances(transaction), f"{TO_DO[transaction.status]}{age}"))
+    return " ".join((*_hindrances(transaction), f"{_to_do(transaction)}{age}"))
+
+
+def _to_do(transaction: Transaction) -> str:
+    """A book whose virtual record is not there could not be handed out where it arrives."""
+    asked_for = (each.kind for each in transaction.intents if not each.is_over)
+    if transaction.status in _WAITS_TO_BE_SENT and any(each in _PLACING for each in asked_for):
+        return (
+            "Nothing yet, and the book stays at the lender: the record that it is handed out by "
+            "where it is to be collected is still being made."
+        )
+    return TO_DO[transaction.status]
 
 
 def _hindrances(transaction: Transaction) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """`close`: a person says that a lend is over; it moves to the ending that is true to what we know.
 
+It looks first, and acts on what is so now. Where the book has left, or came into the reader's
+hands, since the person last knew, that is told and the lend goes on: a second `close` ends it.
+
 Before the book left it is cancelled. While the book is away nobody saw it come home, so how it
 went stays UNKNOWN, as it does where the reader may have had the book unseen; clean-up and row 11
 follow as after any ending, and what was refused before is tried once more. Of what already ended,
@@ -25,6 +28,7 @@ from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Trans
 from reconciler.core.orders import Order, Step, Unfit, over, paused
 from reconciler.core.retrying import TRIED_AGAIN, from_its_beginning
 from reconciler.core.status import (
+    BEFORE_DISPATCH,
     BEFORE_LOAN,
     BOOK_AWAY,
     ENDED,
@@ -60,6 +64,7 @@ _LOANS_CLOSED = (
     EffectRow(EffectKind.LOAN_CLOSED, Role.BORROWER, only_if=loan_may_be_open(Role.BORROWER)),
     EffectRow(EffectKind.LOAN_CLOSED, Role.PICKUP, only_if=loan_may_be_open(Role.PICKUP)),
 )
+_HOLD_ENDED = (EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),)
 _NEVER_LEFT = Ending(S.CANCELLED, Outcome.CANCELLED)
 _NEVER_COLLECTED = Ending(S.CANCELLED, Outcome.CANCELLED, _LOANS_CLOSED)
 _AWAY = Ending(
@@ -97,6 +102,9 @@ ENDINGS: dict[DcbStatus, Ending] = {
 
 def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
     """End it. A paused transaction moves for nobody."""
+    meanwhile = _meanwhile(transaction, order, policy)
+    if meanwhile is not None:
+        return meanwhile
     if transaction.status in TERMINAL:
         return over(transaction)
     if transaction.paused:
@@ -119,8 +127,56 @@ def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfi
         _hop(transaction, after, order),
         (*effects, *left_to_clear(after, effects)),
         (*_withdrawn(late), *(from_its_beginning(each, policy) for each in again)),
-        warnings=tuple(_warnings(transaction)),
+        warnings=(*_warnings(transaction), *_unread(order)),
     )
+
+
+_ON_ITS_WAY = BOOK_AWAY & BEFORE_LOAN
+_WITH_THE_READER = frozenset({S.LOANED, S.RETURN_TRANSIT})
+
+
+def _meanwhile(transaction: Transaction, order: Order, policy: Policy) -> Step | None:
+    """What has happened since the person last knew, if that makes another end of it."""
+    if order.looked is None:
+        return None
+    known_as, now = order.looked.known_as, transaction.status
+    moved = f"{known_as} → {now}"
+    if known_as in BEFORE_DISPATCH and now in _ON_ITS_WAY:
+        return _sent_home(transaction, order, policy)
+    if known_as not in _WITH_THE_READER | ENDED and now in _WITH_THE_READER:
+        left = "the book has left meanwhile" if known_as in BEFORE_DISPATCH else "meanwhile"
+        told = f"{left}: {moved}, it is or was with the reader; nothing is ended yet"
+        return Step(transaction, told, warnings=(_AGAIN,))
+    has_ended = now in ENDED and known_as not in ENDED
+    if known_as not in TERMINAL and (has_ended or now in TERMINAL):
+        return Step(transaction, f"meanwhile: {moved}, by itself")
+    if known_as in ENDED and now in BOOK_AWAY:
+        told = f"the book has left meanwhile: {moved}; nothing is ended yet"
+        return Step(transaction, told, warnings=(_AGAIN,))
+    return None
+
+
+_AGAIN = "to end it all the same, close it again"
+
+
+def _sent_home(transaction: Transaction, order: Order, policy: Policy) -> Step:
+    """A book that has left has to come home: the virtual records stay for as long as it is away,
+    and the lender's hold, which would send it out again, is ended."""
+    after = _moved(transaction, Ending(S.AWAITING_RETURN_TO_SUPPLIER), order)
+    known_as = order.looked.known_as if order.looked else transaction.status
+    return Step(
+        replace(after, next_poll_at=order.at),
+        f"the book has left meanwhile: {known_as} → {transaction.status} → {after.status}",
+        _hop(transaction, after, order),
+        tuple(wanted(_HOLD_ENDED, after, policy)),
+        tuple(_withdrawn(overtaken(after))),
+        warnings=(_AGAIN,),
+    )
+
+
+def _unread(order: Order) -> Iterator[str]:
+    for code, why in order.given_up.items():
+        yield f"{code}: {why}; it is closed on what was last known there"
 
 
 def _ending(transaction: Transaction, order: Order, policy: Policy) -> Ending:
@@ -138,12 +194,13 @@ def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step |
     What was not supplied waits for another item as well; that is over now, so that it ends by
     itself once the rest is cleared.
     """
-    stuck, left = stuck_intents(transaction, policy), left_to_staff(transaction, policy)
+    stuck = stuck_intents(transaction, policy, order.given_up)
+    left = left_to_staff(transaction, policy, order.given_up)
     waits = stuck or left or transaction.parked or transaction.status is _MAY_BE_ASKED_ANEW
     if not is_cleared(transaction) and not waits:
         return Unfit(
             f"{transaction.status} already, and what is left is being cleared: nothing of it was "
-            "refused"
+            f"refused{_or_given_up(order)}"
         )
     given = tuple(replace(each.thing, state=ThingState.HANDED_OVER) for each in left)
     ids = {thing.id for thing in given}
@@ -161,6 +218,13 @@ def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step |
         warnings=tuple(_unknown_ends(dropped)),
         left=tuple(str(each) for each in left),
     )
+
+
+def _or_given_up(order: Order) -> str:
+    """What else a person can do where a library is dead for good."""
+    unread = order.looked.unread if order.looked else {}
+    told = "; ".join(f"{code}: {why}" for code, why in unread.items())
+    return f". {told}: with --unread, what is left there is left to its staff" if told else ""
 
 
 def _without(transaction: Transaction, ids: set[str], dropped: list[Intent]) -> Transaction:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
 from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN
 from reconciler.core.status import (
     BEFORE_DISPATCH,
+    BOOK_AWAY,
     ENDED,
     LIVE,
     DcbStatus,
@@ -78,10 +80,16 @@ def loan_may_be_open(role: Role) -> Condition:
     return condition
 
 
+def readers_due_at(transaction: Transaction) -> datetime | None:
+    """Until when the reader may keep the book, as far as is known: the latest of his own loan's
+    date and the pickup desk's."""
+    legs = (transaction.borrower, transaction.leg(pickup_side(transaction.workflow)))
+    return max((leg.loan_due_at for leg in legs if leg and leg.loan_due_at), default=None)
+
+
 def due_date_is_known(transaction: Transaction) -> bool:
     """That the reader's due date is known, so that the lender's loan can follow it."""
-    reader = transaction.leg(pickup_side(transaction.workflow))
-    return reader is not None and reader.loan_due_at is not None
+    return readers_due_at(transaction) is not None
 
 
 def record_effects(
@@ -103,18 +111,22 @@ PLACE_AT_SUPPLIER = (
 )
 """What `submit` asks for."""
 
-_OF_RECORDS = frozenset({DcbStatus.CONFIRMED, DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY})
+_PLACING = BEFORE_DISPATCH - {DcbStatus.RESOLVED} | {DcbStatus.PICKUP_TRANSIT}
+"""Until the book arrives: what staff deleted meanwhile may have to be made anew (`retry`)."""
+
+_CLEARED_IN = LIVE - BOOK_AWAY
+"""A book that is away, or on its way out, keeps the records that it is handed out by."""
 
 STILL_NEEDED: dict[EffectKind, frozenset[DcbStatus]] = {
     EffectKind.VIRTUAL_PATRON: frozenset(
         {DcbStatus.RESOLVED, DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY}
     ),
     EffectKind.SUPPLIER_HOLD: frozenset({DcbStatus.RESOLVED}),
-    EffectKind.VIRTUAL_BIB: _OF_RECORDS,
-    EffectKind.VIRTUAL_HOLDING: _OF_RECORDS,
-    EffectKind.VIRTUAL_ITEM: _OF_RECORDS,
-    EffectKind.BORROWER_HOLD: frozenset({DcbStatus.CONFIRMED}),
-    EffectKind.PICKUP_HOLD: frozenset({DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY}),
+    EffectKind.VIRTUAL_BIB: _PLACING,
+    EffectKind.VIRTUAL_HOLDING: _PLACING,
+    EffectKind.VIRTUAL_ITEM: _PLACING,
+    EffectKind.BORROWER_HOLD: _PLACING,
+    EffectKind.PICKUP_HOLD: _PLACING,
     EffectKind.VIRTUAL_ITEM_IN_TRANSIT: frozenset({DcbStatus.PICKUP_TRANSIT}),
     EffectKind.SUPPLIER_LOAN: frozenset({DcbStatus.LOANED}),
     EffectKind.BORROWER_LOAN: frozenset({DcbStatus.LOANED}),
@@ -122,9 +134,9 @@ STILL_NEEDED: dict[EffectKind, frozenset[DcbStatus]] = {
     EffectKind.NO_RENEWAL: frozenset({DcbStatus.LOANED}),
     EffectKind.LOAN_CLOSED: frozenset({DcbStatus.RETURN_TRANSIT}) | ENDED,
     EffectKind.HOLD_CANCELLED: LIVE,
-    EffectKind.VIRTUAL_ITEM_REMOVED: LIVE,
-    EffectKind.VIRTUAL_HOLDING_REMOVED: LIVE,
-    EffectKind.VIRTUAL_BIB_REMOVED: LIVE,
+    EffectKind.VIRTUAL_ITEM_REMOVED: _CLEARED_IN,
+    EffectKind.VIRTUAL_HOLDING_REMOVED: _CLEARED_IN,
+    EffectKind.VIRTUAL_BIB_REMOVED: _CLEARED_IN,
     EffectKind.NOTIFY: frozenset(DcbStatus),
 }
 """In which statuses an effect still makes sense; elsewhere the journey has overtaken it."""
@@ -195,11 +207,14 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
 
     Loans first, then holds, items, holdings, bibs; not twice for one thing, nor where an effect
     that is `planned` or under way sees to it. A book that is away keeps its records, so nothing is
-    cleared before the end; nor where it is not known yet what else was made: a holding whose item
-    turns up later could never be removed.
+    cleared before the end, and of a lend that ended before its book left only the lender's hold
+    until that is proved ended: its item may show by then that the book has left after all. Nor is
+    anything where it is not known yet what else was made: a holding whose item turns up later
+    could never be removed.
     """
     if transaction.status not in ENDED:
         return ()
+    waits = transaction.status in _NOT_COME_HOME and has_lender_hold(transaction)
     seen_to: tuple[Intent | Effect, ...] = (*transaction.intents, *planned)
     under_way = {(each.kind, each.role, each.thing_id) for each in seen_to}
     unknown = {
@@ -211,7 +226,9 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
         (
             thing
             for thing in transaction.things
-            if thing.is_ours_to_clear and thing.role not in unknown
+            if thing.is_ours_to_clear
+            and thing.role not in unknown
+            and (thing.role is Role.SUPPLIER or not waits)
         ),
         key=lambda thing: _ORDER[thing.kind],
     )
@@ -223,6 +240,9 @@ def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> t
         for removal in removals
         if not {(removal.kind, removal.role, id) for id in (removal.thing_id, "")} & under_way
     )
+
+
+_NOT_COME_HOME = ENDED - {DcbStatus.COMPLETED}
 
 
 def handed_over(transaction: Transaction) -> tuple[Thing, ...]:

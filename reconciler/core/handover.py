@@ -8,11 +8,11 @@ else goes on being cleared. Source: workflow.md §4 (the order of removals).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.effects import CLEARED_BY
-from reconciler.core.model import Intent, Policy, Thing, Transaction
+from reconciler.core.model import HostLmsCode, Intent, Policy, Thing, Transaction
 from reconciler.core.status import IntentState, ThingKind
 
 _STUCK = frozenset({IntentState.PARKED, IntentState.REFUSED, IntentState.WITHHELD})
@@ -45,22 +45,36 @@ class Left:
         return f"{thing.kind} at {thing.host_lms} ({thing.role}) {told} – {self.why}"
 
 
-def stuck_intents(transaction: Transaction, policy: Policy) -> tuple[Intent, ...]:
+Unread = Mapping[HostLmsCode, str]
+"""Libraries that cannot be read, and why; given up by the person who closes."""
+
+_NONE: Unread = {}
+
+
+def stuck_intents(
+    transaction: Transaction, policy: Policy, given_up: Unread = _NONE
+) -> tuple[Intent, ...]:
     """Those that will not be carried out unless a person does something."""
     return tuple(
         intent
         for intent in transaction.intents
         if intent.state in _STUCK
         or intent.refusals >= _UNREADABLE_FOR_LONG
+        or intent.host_lms in given_up
         or not policy.acts_at(intent.host_lms)
     )
 
 
-def left_to_staff(transaction: Transaction, policy: Policy) -> tuple[Left, ...]:
+def left_to_staff(
+    transaction: Transaction, policy: Policy, given_up: Unread = _NONE
+) -> tuple[Left, ...]:
     """What is ours and cannot be cleared, in the order of the ledger."""
-    stuck = stuck_intents(transaction, policy)
+    stuck = stuck_intents(transaction, policy, given_up)
     things = [thing for thing in transaction.things if thing.is_ours_to_clear]
-    whys = ((thing, _why(thing, things, stuck, policy)) for thing in things)
+    whys = (
+        (thing, given_up.get(thing.host_lms) or _why(thing, things, stuck, policy))
+        for thing in things
+    )
     return tuple(Left(thing, why) for thing, why in whys if why is not None)
 
 

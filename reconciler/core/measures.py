@@ -6,10 +6,11 @@ due date, once for each time that somebody begins to wait. Source: workflow.md Â
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from reconciler.core.effects import ALL, EffectRow, wanted
+from reconciler.core.effects import ALL, EffectRow, readers_due_at, wanted
 from reconciler.core.evidence import Finding, Verdict
 from reconciler.core.model import Effect, Measure, Read, ReadKind, RequestSight, Transaction
 from reconciler.core.ours import is_our_user
@@ -23,6 +24,8 @@ from reconciler.core.status import (
     pickup_side,
 )
 from reconciler.core.view import SAME_DUE_DATE, Side, View
+
+A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +42,70 @@ class MeasureRow:
     workflows: frozenset[Workflow] = ALL
 
 
-def renewed(view: View) -> Finding:
-    """Row 15: the reader's loan runs longer than the lender was last told."""
-    reader, lender = view.pickup_side, view.supplier
-    if reader is None or reader.role is Role.SUPPLIER:
-        return Finding(Verdict.NO, "the lender's loan is the reader's own")
-    if lender.is_external:
-        return Finding(Verdict.NO, "the supplier is not an Alma: it renews its loans by itself")
-    seen = reader.evidence(Resource.LOAN)
-    if reader.loan is None or reader.loan_state is not LoanState.ACTIVE:
-        return Finding(Verdict.NO, "no active loan of the reader's was seen in this look", seen)
-    due_at = reader.loan.due_at
-    if due_at is None:
-        return Finding(Verdict.NO, "the reader's loan shows no due date", seen)
-    shown = lender.loan.due_at if lender.loan else None
-    known = [each for each in (lender.leg.due_wanted_at, lender.leg.loan_due_at, shown) if each]
-    if not known:
-        tried = lender.seen.loan.was_asked or lender.leg.user_id is None
-        needs = () if tried else (Read(Role.SUPPLIER, ReadKind.LOAN),)
-        return Finding(Verdict.WAITS, "the lender's due date is not known yet", seen, needs)
-    if due_at <= max(known) + SAME_DUE_DATE:
-        return Finding(Verdict.NO, "the lender's loan runs as long as the reader's", seen)
-    return Finding(
-        Verdict.HOLDS, f"the reader's loan was renewed until {due_at.date().isoformat()}", seen
+def _readers_sides(view: View) -> Iterator[Side]:
+    """Where a loan of the reader's stands: at home his own, at the pickup desk the one that he got
+    the book by. In on-site lending that desk is the lender's."""
+    for role in dict.fromkeys((Role.BORROWER, pickup_side(view.transaction.workflow))):
+        side = view.side(role)
+        if side is not None and side.loan is not None and side.loan_state is LoanState.ACTIVE:
+            yield side
+
+
+def _due_at(side: Side) -> datetime | None:
+    """Until when the reader may keep the book, by this loan; what we asked for counts as we asked:
+    Alma moves a date to the closing time of its library, which nobody has renewed."""
+    due_at, asked = side.loan.due_at if side.loan else None, side.leg.due_wanted_at
+    if due_at is None or asked is None:
+        return due_at
+    return asked if asked <= due_at < asked + A_DAY else due_at
+
+
+def _latest(view: View) -> datetime | None:
+    dates = [due_at for side in _readers_sides(view) if (due_at := _due_at(side))]
+    return max(dates, default=None)
+
+
+def lags_behind(role: Role) -> Callable[[View], Finding]:
+    """Row 15: the reader's loan runs longer than this library was last told, or than its own."""
+
+    def finds(view: View) -> Finding:
+        side = view.side(role)
+        if side is None:
+            return Finding(Verdict.NO, f"this transaction has no {role} leg")
+        if side.is_external:
+            return Finding(Verdict.NO, f"the {role} is not an Alma: it renews its loans by itself")
+        seen = tuple(each for of in _readers_sides(view) for each in of.evidence(Resource.LOAN))
+        if not seen:
+            return Finding(Verdict.NO, "no active loan of the reader's was seen in this look")
+        latest = _latest(view)
+        if latest is None:
+            return Finding(Verdict.NO, "the reader's loan shows no due date", seen)
+        shown = side.loan.due_at if side.loan else None
+        known = [each for each in (side.leg.due_wanted_at, side.leg.loan_due_at, shown) if each]
+        if not known:
+            is_new = view.transaction.status is not DcbStatus.LOANED
+            vain = is_new or side.seen.loan.was_asked or side.leg.user_id is None
+            needs = () if vain else (Read(role, ReadKind.LOAN),)
+            return Finding(Verdict.WAITS, f"the {role}'s due date is not known yet", seen, needs)
+        if latest <= max(known) + SAME_DUE_DATE:
+            return Finding(Verdict.NO, f"the {role}'s loan runs as long as the reader's", seen)
+        told = f"the reader's loan was renewed until {latest.date().isoformat()}"
+        return Finding(Verdict.HOLDS, told, seen)
+
+    return finds
+
+
+def _told_of_due_date(role: Role) -> Callable[[Transaction, View], Transaction]:
+    return lambda transaction, view: _asked(transaction, role, _latest(view))
+
+
+def _asked(transaction: Transaction, role: Role, due_at: datetime | None) -> Transaction:
+    leg = transaction.leg(role)
+    return (
+        transaction
+        if leg is None
+        else transaction.with_legs({role: replace(leg, due_wanted_at=due_at)})
     )
-
-
-def _told_of_due_date(transaction: Transaction, view: View) -> Transaction:
-    reader = view.pickup_side
-    due_at = reader.loan.due_at if reader and reader.loan else None
-    return _with_supplier(transaction, due_wanted_at=due_at)
 
 
 def hold_detected(view: View) -> Finding:
@@ -106,14 +143,26 @@ def _with_supplier(transaction: Transaction, **values: object) -> Transaction:
     return replace(transaction, supplier=replace(transaction.supplier, **values))  # type: ignore[arg-type]
 
 
+FOLLOWERS: dict[Role, frozenset[Workflow]] = {
+    Role.SUPPLIER: ALL,
+    Role.PICKUP: frozenset({Workflow.PICKUP_ANYWHERE}),
+    Role.BORROWER: frozenset({Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITED}),
+}
+"""Whose loan follows, and in which workflows: the latest date that the reader was given holds at
+all. Where there is no other desk than the borrower's, its loan is the one that is followed."""
+
 MEASURES: tuple[MeasureRow, ...] = (
-    MeasureRow(
-        "15",
-        "SupplierRenewal",
-        frozenset({DcbStatus.LOANED}),
-        renewed,
-        _told_of_due_date,
-        (EffectRow(EffectKind.RENEWED, Role.SUPPLIER),),
+    *(
+        MeasureRow(
+            "15",
+            "SupplierRenewal",
+            frozenset({DcbStatus.LOANED}),
+            lags_behind(role),
+            _told_of_due_date(role),
+            (EffectRow(EffectKind.RENEWED, role),),
+            workflows,
+        )
+        for role, workflows in FOLLOWERS.items()
     ),
     MeasureRow(
         "16",
@@ -144,10 +193,10 @@ def take_measures(
     date by the hop itself.
     """
     after = _without_old_notes(after, view)
-    if any(effect.kind is EffectKind.RENEWED for effect in asked):
-        reader = after.leg(pickup_side(after.workflow))
-        after = _with_supplier(after, due_wanted_at=reader.loan_due_at if reader else None)
-        view = replace(view, sides={**view.sides, Role.SUPPLIER: _told(view.supplier, after)})
+    for effect in asked:
+        if effect.kind is EffectKind.RENEWED:
+            after = _asked(after, effect.role, readers_due_at(after))
+            view = replace(view, sides={**view.sides, effect.role: _told(view, after, effect.role)})
     taken = []
     for row in measures_at(after.status, after):
         found = row.finds(view)
@@ -158,8 +207,10 @@ def take_measures(
     return after, tuple(taken)
 
 
-def _told(side: Side, after: Transaction) -> Side:
-    return replace(side, leg=replace(side.leg, due_wanted_at=after.supplier.due_wanted_at))
+def _told(view: View, after: Transaction, role: Role) -> Side:
+    side, leg = view.sides[role], after.leg(role)
+    due_at = leg.due_wanted_at if leg else None
+    return replace(side, leg=replace(side.leg, due_wanted_at=due_at))
 
 
 def _unless_under_way(

@@ -153,10 +153,12 @@ class UserSight:
 
 @dataclass(frozen=True, slots=True)
 class BibSight:
-    """A bib record: its id and the system numbers (035) that say whose it is."""
+    """A bib record: its id, the system numbers (035) that say whose it is, and whether it is kept
+    out of the catalogue that readers see; None where Alma does not tell."""
 
     mms_id: MmsId
     system_numbers: tuple[str, ...] = ()
+    suppressed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +176,13 @@ class BibGlance:
 
 @dataclass(frozen=True, slots=True)
 class HoldingSight:
+    """A holding. `mms_id` is the bib that the answer names: a merged one's holdings may be listed
+    under its old id."""
+
     holding_id: HoldingId
     library: LibraryCode | None = None
     location: LocationCode | None = None
+    mms_id: MmsId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +317,7 @@ class Leg:
     """When a loan of ours was first seen ACTIVE here."""
     loan_due_at: datetime | None = None
     due_wanted_at: datetime | None = None
-    """The reader's due date that was last carried over to this lender's loan."""
+    """The reader's due date that was last asked for here, whatever became of it."""
     competing_hold_at: datetime | None = None
     """Since when somebody else waits for the lender's item."""
     record_state: str | None = None

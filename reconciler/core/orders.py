@@ -6,14 +6,24 @@ Pure, as `decide` is: a snapshot in, a step out; the engine writes it down. Sour
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from reconciler.core.model import Effect, Hop, Intent, Parked, Policy, Thing, Transaction
+from reconciler.core.model import (
+    Effect,
+    Hop,
+    HostLmsCode,
+    Intent,
+    Observation,
+    Parked,
+    Policy,
+    Thing,
+    Transaction,
+)
 from reconciler.core.parking import ParkReason
-from reconciler.core.status import TERMINAL
+from reconciler.core.status import TERMINAL, DcbStatus
 
 
 class Command(StrEnum):
@@ -26,6 +36,16 @@ class Command(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """What a command that looks first has seen: the status that the person knew of, and the look,
+    which is recorded already. `unread` names the libraries that could not be read, and why."""
+
+    known_as: DcbStatus
+    observation: Observation
+    unread: Mapping[HostLmsCode, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A command as it was given."""
 
@@ -33,6 +53,22 @@ class Order:
     actor: str
     reason: str | None
     at: datetime
+    accept_copy: bool = False
+    """Of `retry`: the copy that Alma bound instead is this lend's copy from now on."""
+    unread: bool = False
+    """Of `close`: also where a library cannot be read, on what was last known there."""
+    looked: Looked | None = None
+    """None as long as it has not looked, and for commands that do not look."""
+
+    @property
+    def given_up(self) -> Mapping[HostLmsCode, str]:
+        """The libraries that cannot be read, where the person does not wait for them."""
+        return self.looked.unread if self.looked and self.unread else {}
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether it acts on what is so now, not on what was so at the last look."""
+        return self.command is Command.CLOSE or self.accept_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +86,8 @@ class Step:
     warnings: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     """What stays in an Alma, for staff to remove."""
+    taken_over: tuple[str, ...] = ()
+    """Ids that stand for the same thing from now on: kind, old and new id."""
 
 
 @dataclass(frozen=True, slots=True)

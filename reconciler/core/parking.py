@@ -12,6 +12,8 @@ class ParkReason(StrEnum):
     CLAIMED_RETURNED = "claimed_returned"
     ITEM_UNAVAILABLE = "item_unavailable"
     ITEM_ABSENT = "item_absent"
+    VIRTUAL_ITEM_ABSENT = "virtual_item_absent"
+    """Our own record, which a cataloguer deleted: nobody searches a shelf for it."""
     ITEM_MISMATCH = "item_mismatch"
     USER_ABSENT = "user_absent"
     LOAN_NOT_OURS = "loan_not_ours"
@@ -51,9 +53,16 @@ STAFF_ADVICE: dict[ParkReason, str] = {
         "Alma does not know this item any more. It may have been withdrawn, moved to another "
         "record or merged. Find the book by its barcode and correct the record."
     ),
+    ParkReason.VIRTUAL_ITEM_ABSENT: (
+        "The virtual item that we made for this lend is gone: somebody deleted it. No book is "
+        "missing. Before the book is sent, retry makes the record and the hold on it anew; do not "
+        "send the book until then. Once the book is on its way nothing is made anew: hand it out "
+        "or send it home by hand, and close the transaction when it is back."
+    ),
     ParkReason.ITEM_MISMATCH: (
         "The item that Alma shows is not the one that this transaction follows. Two items may "
-        "share a barcode, or the request was moved to another copy. Compare them in Alma."
+        "share a barcode, or the request was moved to another copy. Compare them in Alma. Where "
+        "the other copy is the one that is lent, retry with --accept-copy goes on with it."
     ),
     ParkReason.USER_ABSENT: (
         "Alma does not know this user any more: deleted, renamed or merged. Find the account that "
@@ -141,6 +150,7 @@ OUR_HOLDS_ARE_CERTAIN: dict[ParkReason, bool] = {
     ParkReason.CLAIMED_RETURNED: True,
     ParkReason.ITEM_UNAVAILABLE: True,
     ParkReason.ITEM_ABSENT: False,  # moved to another record it may have taken its holds along
+    ParkReason.VIRTUAL_ITEM_ABSENT: True,
     ParkReason.ITEM_MISMATCH: False,
     ParkReason.USER_ABSENT: False,  # a merged user's hold lives on under another id
     ParkReason.LOAN_NOT_OURS: False,  # perhaps our reader, under another id

@@ -23,7 +23,7 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
-from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, Role, Workflow
+from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, EffectKind, Role, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,21 @@ class Placing:
 
 
 @dataclass(frozen=True, slots=True)
+class Party:
+    """A party of a line as it was given: which system it is in, and its agency if that is told."""
+
+    host_lms: HostLmsCode
+    agency: str | None
+
+
+def agency_of(party: Party, *others: Party) -> str:
+    """Its agency; one that is not given is that of the first of the others that shares its system
+    and has one, else the code of its system."""
+    given = (each.agency for each in (party, *others) if each.host_lms == party.host_lms)
+    return next((agency for agency in given if agency), party.host_lms)
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryConfig:
     """How one Alma is set up for consortial lending (interface.md §3)."""
 
@@ -103,45 +118,60 @@ class Refusal:
     sentence: str
 
 
+_STANDS_ON_PLACING = frozenset(
+    {
+        EffectKind.VIRTUAL_BIB,
+        EffectKind.VIRTUAL_HOLDING,
+        EffectKind.VIRTUAL_ITEM,
+        EffectKind.BORROWER_HOLD,
+        EffectKind.PICKUP_HOLD,
+    }
+)
+
+
 def is_needed(status: DcbStatus, intents: Iterable[Intent]) -> bool:
     """Whether placing data, which name a reader, have to be kept.
 
-    Until the book has left; and as long as it is not known what became of an effect, since it is
+    Until the book has left; as long as something is still being placed (made anew, the book may
+    have left meanwhile); and as long as it is not known what became of an effect, since it is
     found again by them.
     """
-    return status in BEFORE_DISPATCH or any(intent.may_have_happened for intent in intents)
+    return status in BEFORE_DISPATCH or any(
+        intent.may_have_happened or (intent.kind in _STANDS_ON_PLACING and not intent.is_over)
+        for intent in intents
+    )
 
 
 def choose_workflow(placing: Placing) -> Workflow | Refusal:
-    """By the three agencies, each in its library system; vendors are never compared."""
-    lender = (placing.item.host_lms, placing.item.agency)
-    reader = (placing.patron.host_lms, placing.patron.agency)
-    pickup = (placing.pickup.host_lms, placing.pickup.agency)
-    if lender == reader == pickup:
-        return Workflow.LOCAL
-    if lender == reader:
+    """By the three systems, vendors are never compared. Agencies only tell who is who inside one:
+    of a lend within one system whether it is one library's own, and nothing else."""
+    item, patron, pickup = placing.item, placing.patron, placing.pickup
+    if item.host_lms == patron.host_lms:
+        return _within_one_system(placing)
+    if pickup.host_lms == item.host_lms:
+        return Workflow.EXPEDITED
+    if pickup.host_lms == patron.host_lms:
+        return Workflow.STANDARD
+    return Workflow.PICKUP_ANYWHERE
+
+
+def _within_one_system(placing: Placing) -> Workflow | Refusal:
+    """Lender and reader in one system: a library that lends its own book to its own reader at home,
+    or a lend that is not ours."""
+    system, pickup = placing.item.host_lms, placing.pickup
+    if pickup.host_lms != system:
         return Refusal(
             "own_item_elsewhere",
-            f"the reader's own library {placing.patron.agency} owns the item: it cannot be lent "
-            f"to itself for pickup at {placing.pickup.agency}",
+            f"the reader's own system {system} owns the item: it cannot be lent to itself for "
+            f"pickup at {pickup.host_lms}",
         )
-    if lender[0] == reader[0]:
-        return Refusal(
-            "shared_institution",
-            f"lender and reader share the system {lender[0]}: the item's barcode exists there "
-            "already; use that system's own requests",
-        )
-    if lender == pickup:
-        return Workflow.EXPEDITED
-    if reader == pickup:
-        return Workflow.STANDARD
-    if pickup[0] in (lender[0], reader[0]):
-        return Refusal(
-            "shared_institution",
-            f"the pickup agency {placing.pickup.agency} shares the system {pickup[0]} with "
-            "another party of this lend; choose that party's own pickup library",
-        )
-    return Workflow.PICKUP_ANYWHERE
+    if len({placing.item.agency, placing.patron.agency, pickup.agency}) == 1:
+        return Workflow.LOCAL
+    return Refusal(
+        "shared_institution",
+        f"lender, reader and pickup are agencies of one system, {system}, and the item's barcode "
+        "exists there already: use that system's own requests",
+    )
 
 
 def hold_pickup(

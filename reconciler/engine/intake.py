@@ -40,7 +40,7 @@ from reconciler.core.status import (
 )
 from reconciler.core.transitions import TRANSITIONS
 from reconciler.engine.lines import BadLine, Line, Part, Text, read_lines
-from reconciler.engine.placing_lines import ItemPart, PatronPart, pickup_place, placing
+from reconciler.engine.placing_lines import ItemPart, PatronPart, PickupPart, placing
 from reconciler.engine.settling import Recorder
 from reconciler.ports.written import Entrance
 from reconciler.wording import did_you_mean
@@ -242,7 +242,12 @@ def _placing(line: TrackLine) -> Placing | None:
     pickup = line.pickup
     if line.patron is None or line.item is None or pickup is None or pickup.library is None:
         return None
-    place = pickup_place(pickup.host_lms, pickup.agency, pickup.library, pickup.circ_desk)
+    place = PickupPart(
+        host_lms=pickup.host_lms,
+        library=pickup.library,
+        circ_desk=pickup.circ_desk,
+        agency=pickup.agency,
+    )
     return placing(line.patron, line.item, place, line.note, keep_names=False)
 
 

@@ -16,7 +16,14 @@ from reconciler.core.model import (
     MmsId,
     UserId,
 )
-from reconciler.core.placing import Patron, PickupPlace, Placing, WantedItem
+from reconciler.core.placing import (
+    Party,
+    Patron,
+    PickupPlace,
+    Placing,
+    WantedItem,
+    agency_of,
+)
 from reconciler.engine.lines import Part, Text
 
 
@@ -41,27 +48,33 @@ class ItemPart(Part):
     agency: Text | None = None
 
 
+class PickupPart(Part):
+    host_lms: Text
+    library: Text
+    circ_desk: Text | None = None
+    agency: Text | None = None
+
+
 def placing(
-    patron: PatronPart,
-    item: ItemPart,
-    pickup: PickupPlace,
-    note: str | None,
-    *,
-    keep_names: bool,
+    patron: PatronPart, item: ItemPart, pickup: PickupPart, note: str | None, *, keep_names: bool
 ) -> Placing:
-    """What is kept of these parts; names only where a library shows them."""
+    """What is kept of these parts; names only where a library shows them.
+
+    The pickup names a place of an agency, never whose the reader or the item is.
+    """
+    reader, lender, place = _party(patron), _party(item), _party(pickup)
     return Placing(
         patron=Patron(
-            host_lms=HostLmsCode(patron.host_lms),
-            agency=patron.agency or patron.host_lms,
+            host_lms=reader.host_lms,
+            agency=agency_of(reader, lender),
             user_id=UserId(patron.user_id),
             barcodes=tuple(Barcode(each) for each in dict.fromkeys(patron.barcodes)),
             names=tuple(patron.names) if keep_names else (),
             patron_type=patron.patron_type,
         ),
         item=WantedItem(
-            host_lms=HostLmsCode(item.host_lms),
-            agency=item.agency or item.host_lms,
+            host_lms=lender.host_lms,
+            agency=agency_of(lender, reader),
             mms_id=MmsId(item.mms_id),
             holding_id=HoldingId(item.holding_id),
             item_pid=ItemPid(item.item_pid),
@@ -70,20 +83,18 @@ def placing(
             author=_clean(item.author),
             item_type=item.item_type,
         ),
-        pickup=pickup,
+        pickup=PickupPlace(
+            host_lms=place.host_lms,
+            agency=agency_of(place, reader, lender),
+            library=LibraryCode(pickup.library),
+            circ_desk=DeskCode(pickup.circ_desk) if pickup.circ_desk else None,
+        ),
         note=_clean(note),
     )
 
 
-def pickup_place(
-    host_lms: str, agency: str | None, library: str, circ_desk: str | None
-) -> PickupPlace:
-    return PickupPlace(
-        host_lms=HostLmsCode(host_lms),
-        agency=agency or host_lms,
-        library=LibraryCode(library),
-        circ_desk=DeskCode(circ_desk) if circ_desk else None,
-    )
+def _party(part: PatronPart | ItemPart | PickupPart) -> Party:
+    return Party(HostLmsCode(part.host_lms), part.agency)
 
 
 def _clean(text: str | None) -> str | None:

@@ -99,7 +99,7 @@ async def prospects(
 
     async def one(transaction: Transaction) -> Prospect:
         async with gates[transaction.tenant]:
-            decision, failures = await reconciler.consider(transaction, everything=everything)
-            return Prospect(transaction, decision, failures)
+            seen = await reconciler.consider(transaction, everything=everything)
+            return Prospect(transaction, seen.decision, seen.failures)
 
     return list(await asyncio.gather(*(one(transaction) for transaction in transactions)))

@@ -12,6 +12,7 @@ from reconciler.core.cadence import next_poll_at
 from reconciler.core.decide import decide
 from reconciler.core.model import (
     Decision,
+    HostLmsCode,
     Leg,
     Observation,
     Parked,
@@ -52,6 +53,17 @@ class ReadFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Considered:
+    """A look and what follows from it, recorded nowhere. `frozen` are libraries from whose answers
+    nothing may be concluded now."""
+
+    observation: Observation
+    decision: Decision
+    failures: tuple[ReadFailure, ...]
+    frozen: tuple[HostLmsCode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     kind: OutcomeKind
     transaction: Transaction
@@ -72,13 +84,16 @@ class Reconciler:
     gates: Gates
     absences: AbsenceWatch
 
-    async def consider(
-        self, transaction: Transaction, *, everything: bool = False
-    ) -> tuple[Decision, tuple[ReadFailure, ...]]:
+    async def consider(self, transaction: Transaction, *, everything: bool = False) -> Considered:
         """Look and decide, and record nothing. Raises SettingsError as `check_libraries`."""
         now = self.clock.now()
         observation = await self._look(transaction, now, everything)
-        return decide(transaction, observation, now, self.policy), _failures(observation)
+        return Considered(
+            observation,
+            decide(transaction, observation, now, self.policy),
+            _failures(observation),
+            tuple(leg.host_lms for leg in self._frozen(transaction)),
+        )
 
     async def _look(self, transaction: Transaction, now: datetime, everything: bool) -> Observation:
         check_libraries(transaction, self.policy)

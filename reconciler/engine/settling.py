@@ -25,7 +25,7 @@ from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentSta
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald
 from reconciler.ports.store import Store
-from reconciler.ports.written import Claim, Settlement, happened_at
+from reconciler.ports.written import Claim, Intervention, Settlement, happened_at
 
 ACTOR = "reconciler"
 BATCH = 64
@@ -40,6 +40,18 @@ class Recorder:
 
     def settlement(self, claim: Claim, decision: Decision, now: datetime) -> Settlement:
         """What is written for a decision: snapshot, history, new intents, withdrawn intents."""
+        looked = self.intervention(claim.transaction, decision, now)
+        return Settlement(
+            claim,
+            looked.after,
+            looked.history,
+            planned=looked.planned,
+            changed=looked.changed,
+            things=looked.things,
+        )
+
+    def intervention(self, before: Transaction, decision: Decision, now: datetime) -> Intervention:
+        """The same for a look that a person's command made, without a claim."""
         history: list[HistoryEntry] = []
         planned: list[Intent] = []
         if decision.changes:
@@ -64,8 +76,8 @@ class Recorder:
         overtaken = [each for each in planned if each.state is IntentState.WITHDRAWN]
         history += (_withdrawn(intent, now) for intent in (*overtaken, *withdrawn))
         taken_up = [*self._taken_up(decision.transaction, withdrawn)]
-        return Settlement(
-            claim,
+        return Intervention(
+            before,
             decision.transaction,
             tuple(history),
             planned=tuple(planned),

@@ -29,9 +29,9 @@ from reconciler.core.placing import (
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
 from reconciler.core.transitions import SUBMIT_NEXT_SUPPLIER
 from reconciler.engine.intake import home_tenant
-from reconciler.engine.lines import BadLine, Line, Part, Text, read_lines
+from reconciler.engine.lines import BadLine, Line, read_lines
 from reconciler.engine.observe import Readers
-from reconciler.engine.placing_lines import ItemPart, PatronPart, pickup_place, placing
+from reconciler.engine.placing_lines import ItemPart, PatronPart, PickupPart, placing
 from reconciler.engine.preflight import Preflight
 from reconciler.engine.settling import Recorder
 from reconciler.engine.telling import Herald
@@ -44,13 +44,6 @@ COLLECTED_AS_A_STRANGER = frozenset({Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITE
 """The desk that hands the book out knows the reader only as a virtual patron."""
 
 NOTHING_TO_SCAN = "the reader has no card number: the pickup desk has nothing to scan"
-
-
-class PickupPart(Part):
-    host_lms: Text
-    library: Text
-    circ_desk: Text | None = None
-    agency: Text | None = None
 
 
 class SubmitLine(Line):
@@ -165,11 +158,8 @@ class Submissions:
     # --- a new one ---------------------------------------------------------------
 
     async def _checked(self, line: SubmitLine, now: datetime) -> Entrance | Refusal:
-        pickup = line.pickup
-        place = pickup_place(pickup.host_lms, pickup.agency, pickup.library, pickup.circ_desk)
-        given = placing(
-            line.patron, line.item, place, line.note, keep_names=self._keeps_names(line)
-        )
+        keep_names = self._keeps_names(line)
+        given = placing(line.patron, line.item, line.pickup, line.note, keep_names=keep_names)
         workflow = choose_workflow(given)
         if isinstance(workflow, Refusal):
             return workflow

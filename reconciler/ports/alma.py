@@ -63,6 +63,10 @@ class AlmaReader(Protocol):
 
     async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]: ...
 
+    async def holding_items(
+        self, mms_id: MmsId, holding_id: HoldingId
+    ) -> tuple[ItemSight, ...]: ...
+
     async def request_options(
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, user_id: UserId
     ) -> tuple[str, ...]:

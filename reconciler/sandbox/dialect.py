@@ -67,6 +67,7 @@ class Dialect:
     override_deletes_loaned: bool = True
     # bibs, section 6
     create_bib_reply: Literal["negotiated", "xml"] = "negotiated"
+    merged_bib: Literal["gone", "survivor"] = "gone"
     # lists of bibs, section 8
     bib_list: Literal["expanded", "plain", "refused"] = "expanded"
     bib_counts: Literal["current", "stale"] = "current"

@@ -151,10 +151,16 @@ class Institution(DeskActs, StockActs, PeopleActs):
             return inventory.create_item(self, holding, fields)
 
     def add_book(
-        self, title: str, barcode: str, library: str, location: str, author: str | None = None
+        self,
+        title: str,
+        barcode: str,
+        library: str,
+        location: str,
+        author: str | None = None,
+        **more: Any,
     ) -> Item:
-        """A bib, a holding and an item in one."""
-        bib = self.add_bib(title, author)
+        """A bib, a holding and an item in one. `more` is of the bib."""
+        bib = self.add_bib(title, author, **more)
         holding = self.add_holding(bib.mms_id, library, location)
         return self.add_item(holding.holding_id, barcode)
 

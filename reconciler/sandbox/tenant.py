@@ -68,6 +68,7 @@ class Tenant(Tables):
         self.group_terms: dict[str, GroupTerms] = {}
         self.item_terms: dict[str, ItemTerms] = {}
         self.letters: list[Letter] = []
+        self.merged_bibs: dict[str, str] = {}
         self._counters = dict.fromkeys(_ID_PREFIX, 100_000_010)
 
     @property

@@ -128,6 +128,10 @@ READS: dict[str, tuple[Act, str]] = {
         "GET /bibs?mms_id={bib}%2C{bare_bib}&view=full&expand=p_avail%2Crequests",
     ),
     "holdings": (lambda at: at.writer.holdings(at.bib), "GET /bibs/{bib}/holdings?"),
+    "holding_items": (
+        lambda at: at.writer.holding_items(at.bib, at.holding),
+        "GET /bibs/{bib}/holdings/{holding}/items?limit=100",
+    ),
     "request_options": (
         lambda at: at.writer.request_options(*at.held, at.user),
         f"GET {ITEM}/request-options?user_id=vp",

@@ -73,12 +73,13 @@ async def test_what_failed_is_still_told_after_what_was_written_next(lab: Lab) -
     lab.borrower.scan_in(book.barcode, "MAIN")
     lab.borrower.loan(book.barcode, book.reader, "MAIN")
     lab.sandbox.faults.add(
-        "json_500", institution="uni-a", method="GET", path=r"/users/[^/]+/requests/", times=None
+        "json_500", institution="uni-b", method="GET", path=r"/users/[^/]+/requests/", times=None
     )
     for _ in range(3):
         now = await lab.look(book)
         assert now.status is S.LOANED
-        assert "server error" in (now.supplier.request.failure or "")
+        assert now.borrower is not None
+        assert "server error" in (now.borrower.request.failure or "")
         (loan,) = [each for each in now.intents if each.kind is EffectKind.SUPPLIER_LOAN]
         assert "blocked" in (loan.last_error or "")
 

@@ -313,7 +313,7 @@ async def test_what_a_tracked_line_says_is_ours_is_moved_and_removed(lab: Lab) -
 def _tracked(lab: Lab) -> dict[str, Any]:
     lab.lender.add_user("vp", "DCB")
     real = lab.lender.add_book("Tracked", "TRACK", "MAIN", "STACKS")
-    virtual = lab.borrower.add_book("Tracked", "TRACK", "DCB", "DCBVIRTUAL")
+    virtual = lab.borrower.add_book("Tracked", "TRACK", "DCB", "DCBVIRTUAL", suppressed="true")
     holds = (
         lab.lender.place_hold("vp", real.pid, "RES_OUT"),
         lab.borrower.place_hold("reader-b1", virtual.pid, "MAIN"),

@@ -323,20 +323,22 @@ async def test_one_library_that_cannot_be_cleared_keeps_its_own_and_the_others_a
     any_lab: Lab,
 ) -> None:
     lab = any_lab
-    book = await placed(lab)
+    book = lab.wanted(pickup="uni-c")
+    await lab.submit(book)
+    assert (await lab.rest(book)).status is S.REQUEST_PLACED_AT_PICKUP_AGENCY
     leg = lab.stored(book).borrower
     assert leg is not None
     lab.borrower.overlay_bib(str(leg.mms_id), "Another book now")
-    lab.sandbox.faults.add("per_second", institution="uni-a", method="DELETE", times=None)
+    lab.sandbox.faults.add("per_second", institution="uni-c", method="DELETE", times=None)
     lab.borrower.patron_cancels(str(leg.request_id))
     now = await lab.rest(book)
     assert now.status is S.CANCELLED
     assert now.parked is not None
-    assert lab.counts(book) == {"supplier holds": 1}
+    assert set(lab.counts(book)) == {"pickup bibs", "pickup items", "pickup holds"}
     (done,) = (await by_hand(lab, Command.CLOSE, book)).done
     (left,) = done.left
     assert left.startswith(f"bib at uni-b (borrower) mms_id={leg.mms_id} – not_ours_any_more: ")
-    assert done.told == "left to staff: 1 at uni-b; still being cleared: 1 at uni-a"
+    assert done.told == "left to staff: 1 at uni-b; still being cleared: 4 at uni-c"
     now = lab.stored(book)
     assert (now.status, now.parked) == (S.CANCELLED, None)
     lab.sandbox.faults.clear()
@@ -417,8 +419,10 @@ def test_each_status_ends_as_its_row_says(world: World) -> None:
     assert [row["id"] for row in said["done"]] == ids
     for status, lend in lends.items():
         shown, ending = world.show(lend.id), ENDINGS[status]
-        assert (shown["status"], shown["outcome"]) == (ending.target, ending.outcome)
-        assert shown["previous_status"] == status
+        assert shown["status"] == ending.target
+        (rule,) = [row["rule"] for row in world.history(lend.id) if row["to"] == ending.target]
+        if rule == "ClosedByHand":  # else the look before it showed that the book is at home
+            assert shown["outcome"] == ending.outcome
     world.once(check=None)
     assert {world.show(id)["status"] for id in ids} == {S.FINALISED}
 
@@ -529,9 +533,9 @@ def test_a_close_is_notified_as_every_transition(tmp_path: Path) -> None:
         world.track(lend)
         world.run("close", lend.id, "--reason", "the reader moved away")
         messages = world.run("outbox", "list", "-o", "json").json["messages"]
-        assert [message["transaction"] for message in messages] == [lend.id]
-        (fired,) = [row for row in world.history(lend.id) if row["kind"] == "transition"]
-        assert fired["seq"] == messages[0]["seq"]
+        rows = [row for row in world.history(lend.id) if row["kind"] == "transition"]
+        assert {message["seq"] for message in messages} == {row["seq"] for row in rows}
+        fired = rows[-1]
         assert (fired["rule"], fired["reason"]) == ("ClosedByHand", "the reader moved away")
 
 

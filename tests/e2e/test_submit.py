@@ -73,17 +73,12 @@ CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = 
     ("item_not_lendable", "is LOST (0/MISSING)", mark_missing, {}),
     ("sharing_library_is_home", "put it on the hold shelf", keep_at_sharing_library, {}),
     ("barcode_taken", "uni-b has an item with the same barcode", take_barcode, {}),
-    (
-        "own_item_elsewhere",
-        "owns the item",
-        lambda *_: None,
-        {"patron": {"host_lms": "uni-a"}, "pickup": {"host_lms": "uni-a", "agency": "branch"}},
-    ),
+    ("own_item_elsewhere", "owns the item", lambda *_: None, {"patron": {"host_lms": "uni-a"}}),
     (
         "shared_institution",
-        "shares the system uni-b",
+        "use that system's own requests",
         lambda *_: None,
-        {"pickup": {"agency": "another agency of it"}},
+        {"patron": {"host_lms": "uni-a"}, "pickup": {"host_lms": "uni-a", "agency": "branch"}},
     ),
 ]
 
@@ -173,7 +168,7 @@ def test_valid_lines_are_taken_beside_bad_ones_and_nothing_twice(acting: World) 
     assert len(posts) == 2  # the lender's hold and the borrower's
 
 
-def test_the_workflow_follows_from_the_three_agencies(acting: World) -> None:
+def test_the_workflow_follows_from_the_three_systems(acting: World) -> None:
     lends = {
         "RET-STD": acting.wanted(),
         "RET-EXP": acting.wanted(pickup="uni-a"),
@@ -187,6 +182,22 @@ def test_the_workflow_follows_from_the_three_agencies(acting: World) -> None:
     assert {workflow: acting.show(lend.id)["workflow"] for workflow, lend in lends.items()} == {
         workflow: workflow for workflow in lends
     }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"patron": {"agency": "UNIB"}},
+        {"patron": {"agency": "UNIB"}, "pickup": {"agency": "another agency of uni-b"}},
+    ],
+    ids=["interface.md §4.2", "collected at another agency of the reader's system"],
+)
+def test_a_pickup_in_the_readers_system_is_the_ordinary_way(
+    acting: World, changes: dict[str, Any]
+) -> None:
+    lend = acting.wanted(**changes)
+    assert acting.submit(lend).json["accepted"] == [lend.id]
+    assert acting.show(lend.id)["workflow"] == "RET-STD"
 
 
 def test_a_reader_who_collects_where_the_item_stands_is_what_on_site_lending_is(

@@ -161,8 +161,12 @@ async def test_a_loan_whose_answer_was_lost_is_found_under_the_readers_new_name(
     (at_pickup,) = [leg for leg in lab.stored(book).legs if leg.role is Role.PICKUP]
     lab.third.loan(book.barcode, str(at_pickup.user_id), "MAIN")
     lab.sandbox.faults.add("reset", institution="uni-b", method="POST", path="/loans", when="after")
+    lab.sandbox.faults.add(
+        "json_500", institution="uni-b", method="GET", path="/loans", skip=3, times=None
+    )
     await lab.look(book)
     assert [loan.active for loan in lab.borrower.loans.rows()] == [True]
+    lab.sandbox.faults.clear()
     renamed(lab.borrower, book.reader)
     now = await lab.rest(book)
     assert now.parked is None, lab.history(book)

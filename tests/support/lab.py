@@ -142,10 +142,10 @@ class Lab:
 
     def virtual_patrons(self, book: Book) -> int:
         """How many users at the lender carry the reader's identifier."""
-        from reconciler.engine.placing_lines import PatronPart, pickup_place, placing
+        from reconciler.engine.placing_lines import PatronPart, PickupPart, placing
         from reconciler.engine.submit import ItemPart
 
-        place = pickup_place("x", None, "x", None)
+        place = PickupPart(host_lms="x", library="x")
         patron = PatronPart(**book.line["patron"])
         item = ItemPart(**book.line["item"])
         identifier = virtual_patron_id(placing(patron, item, place, None, keep_names=False).patron)

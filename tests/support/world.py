@@ -102,7 +102,7 @@ class World:
         return Lend(id, barcode, patron, reader, line, pickup_reader)
 
     def _virtual(self, at: Institution, code: str, reader: str, barcode: str, pickup: str) -> Line:
-        item = at.add_book(f"Book {self.n}", barcode, "DCB", "DCBVIRTUAL")
+        item = at.add_book(f"Book {self.n}", barcode, "DCB", "DCBVIRTUAL", suppressed="true")
         hold = at.place_hold(reader, item.pid, pickup, comment=f"DCB lend-{self.n}")
         return _leg(code, reader, hold.request_id, item)
 

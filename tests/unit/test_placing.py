@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from reconciler.core.placing import (
     virtual_patron_id,
 )
 from reconciler.core.status import Role, Workflow
+from reconciler.engine import placing_lines
+from reconciler.engine.placing_lines import ItemPart, PatronPart, PickupPart
 from reconciler.settings import AlmaSettings
 from tests.support.build import UNI_A, UNI_B, UNI_C
 
@@ -89,14 +92,68 @@ def test_without_its_setting_there_is_no_pickup_place_and_none_is_made_up(
     assert hold_pickup(role, workflow, PLACING, bare) is None
 
 
-def test_two_almas_are_two_systems() -> None:
-    assert choose_workflow(placing(UNI_A, UNI_B, UNI_B)) is Workflow.STANDARD
-    assert choose_workflow(placing(UNI_A, UNI_B, UNI_A)) is Workflow.EXPEDITED
-    assert choose_workflow(placing(UNI_A, UNI_B, UNI_C)) is Workflow.PICKUP_ANYWHERE
-    assert choose_workflow(placing(UNI_A, UNI_A, UNI_A)) is Workflow.LOCAL
-    refused = choose_workflow(placing(UNI_A, UNI_A, UNI_B))
-    assert isinstance(refused, Refusal)
-    assert refused.code == "own_item_elsewhere"
+PATTERNS = {
+    "aaa": Workflow.LOCAL,
+    "aab": "own_item_elsewhere",
+    "aba": Workflow.EXPEDITED,
+    "abb": Workflow.STANDARD,
+    "abc": Workflow.PICKUP_ANYWHERE,
+}
+"""Which of lender, reader and pickup share a system, and what follows."""
+
+ONE_AGENCY = {
+    # what is given of (item, patron, pickup); "-" is nothing
+    "---", "x--", "-x-", "xx-", "-xx", "x-x", "xxx",
+}  # fmt: skip
+"""Within one system: that lender, reader and pickup are one agency. A pickup that alone names an
+agency names another than the system's own."""
+
+
+def test_the_workflow_follows_from_the_three_systems_whatever_the_agencies_are_called() -> None:
+    """Every combination of systems and agencies."""
+    for systems in itertools.product((UNI_A, UNI_B, UNI_C), repeat=3):
+        first = list(dict.fromkeys(systems))
+        pattern = "".join("abc"[first.index(each)] for each in systems)
+        for given in itertools.product("-xy", repeat=3):
+            expected: str = PATTERNS[pattern]
+            is_one = {"x", "y"} - {*given} and "".join(given).replace("y", "x") in ONE_AGENCY
+            if pattern == "aaa" and not is_one:
+                expected = "shared_institution"
+            found = choose_workflow(line_of(systems, given))
+            code = found.code if isinstance(found, Refusal) else found
+            assert code == expected, (systems, given)
+
+
+def line_of(systems: tuple[HostLmsCode, ...], given: tuple[str, ...]) -> Placing:
+    item, patron, pickup = (None if each == "-" else each for each in given)
+    return placing_lines.placing(
+        PatronPart(host_lms=systems[1], user_id="r", agency=patron),
+        ItemPart(host_lms=systems[0], mms_id="1", holding_id="2", item_pid="3", agency=item),
+        PickupPart(host_lms=systems[2], library="MAIN", agency=pickup),
+        None,
+        keep_names=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("systems", "given", "expected"),
+    [
+        ((UNI_A, UNI_B, UNI_B), "-x-", (UNI_A, "x", "x")),
+        ((UNI_A, UNI_B, UNI_A), "xy-", ("x", "y", "x")),
+        ((UNI_A, UNI_B, UNI_C), "xy-", ("x", "y", UNI_C)),
+        ((UNI_A, UNI_B, UNI_B), "--x", (UNI_A, UNI_B, "x")),
+        ((UNI_A, UNI_A, UNI_A), "xy-", ("x", "y", "y")),
+        ((UNI_A, UNI_A, UNI_A), "x--", ("x", "x", "x")),
+        ((UNI_A, UNI_A, UNI_A), "-x-", ("x", "x", "x")),
+    ],
+)
+def test_an_agency_that_is_not_given_is_that_of_the_party_whose_system_it_shares(
+    systems: tuple[HostLmsCode, ...], given: str, expected: tuple[str, ...]
+) -> None:
+    """Lender, reader, pickup. The pickup never tells whose the reader is: he would be another
+    virtual patron at each place where he collects."""
+    made = line_of(systems, tuple(given))
+    assert (made.item.agency, made.patron.agency, made.pickup.agency) == expected
 
 
 def test_a_virtual_patron_is_one_for_each_reader_and_agency_whatever_the_cards() -> None:

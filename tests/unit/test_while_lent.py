@@ -25,7 +25,7 @@ from reconciler.core.model import (
     Transaction,
     UserId,
 )
-from reconciler.core.status import DcbStatus, EffectKind, IntentState, Role
+from reconciler.core.status import DcbStatus, EffectKind, IntentState, Role, Workflow
 from tests.support.build import (
     NOW,
     UNI_A,
@@ -38,7 +38,8 @@ from tests.support.build import (
     unreadable,
 )
 
-S = DcbStatus
+S, W = DcbStatus, Workflow
+SUPPLIER, BORROWER, PICKUP = Role.SUPPLIER, Role.BORROWER, Role.PICKUP
 DETECTED, RENEWAL = "HandleSupplierHoldDetected", "SupplierRenewal"
 DUE = NOW + timedelta(days=20)
 
@@ -166,3 +167,59 @@ def test_a_renewal_is_carried_over_once_also_when_it_is_refused(
         assert rules(again) == []
     next_one = queue(Seen.of((), NOW), DUE + timedelta(days=28))
     assert rules(decide(first.transaction, next_one, NOW, policy())) == [RENEWAL]
+
+
+# --- whose date, and whose loan follows -----------------------------------------------
+
+EARLY, LATE = DUE, DUE + timedelta(days=14)
+DATES: list[tuple[Workflow, dict[Role, datetime | None], set[Role]]] = [
+    (W.STANDARD, {SUPPLIER: EARLY, BORROWER: LATE}, {SUPPLIER}),
+    (W.STANDARD, {SUPPLIER: LATE, BORROWER: EARLY}, set()),
+    (W.PICKUP_ANYWHERE, {SUPPLIER: EARLY, BORROWER: LATE, PICKUP: EARLY}, {SUPPLIER, PICKUP}),
+    (W.PICKUP_ANYWHERE, {SUPPLIER: EARLY, BORROWER: EARLY, PICKUP: LATE}, {SUPPLIER, BORROWER}),
+    (W.PICKUP_ANYWHERE, {SUPPLIER: LATE, BORROWER: LATE, PICKUP: EARLY}, {PICKUP}),
+    (W.PICKUP_ANYWHERE, {SUPPLIER: LATE, BORROWER: EARLY, PICKUP: EARLY}, set()),
+    (W.PICKUP_ANYWHERE, {SUPPLIER: EARLY, BORROWER: None, PICKUP: LATE}, {SUPPLIER, BORROWER}),
+    (W.EXPEDITED, {SUPPLIER: EARLY, BORROWER: LATE}, {SUPPLIER}),
+    (W.EXPEDITED, {SUPPLIER: LATE, BORROWER: EARLY}, {BORROWER}),
+    (W.EXPEDITED, {SUPPLIER: EARLY, BORROWER: EARLY}, set()),
+]
+"""What this look shows at each library (None: it was not read), and who is asked to follow."""
+
+
+def lent_by(workflow: Workflow) -> Transaction:
+    made = transaction(S.LOANED, workflow)
+    known = {"loan_seen_at": NOW - timedelta(days=5), "loan_due_at": EARLY}
+    return made.with_legs({each.role: replace(each, **known) for each in made.legs})
+
+
+def seen_at(dates: dict[Role, datetime | None]) -> Observation:
+    return look(**{str(role): {"loan": readers_loan(at)} for role, at in dates.items() if at})
+
+
+def asked(decision: Decision) -> set[Role]:
+    effects = [each for measure in decision.measures for each in measure.effects]
+    assert {each.kind for each in effects} <= {EffectKind.RENEWED}
+    assert len(effects) == len({each.role for each in effects})
+    return {each.role for each in effects}
+
+
+@pytest.mark.parametrize(("workflow", "dates", "follow"), DATES)
+def test_the_latest_date_that_the_reader_was_given_holds_at_all(
+    workflow: Workflow, dates: dict[Role, datetime | None], follow: set[Role]
+) -> None:
+    first = decide(lent_by(workflow), seen_at(dates), NOW, policy())
+    assert asked(first) == follow
+    again = decide(first.transaction, seen_at(dates), NOW + timedelta(days=1), policy())
+    assert asked(again) == set(), "who keeps an earlier date has answered"
+
+
+def test_a_date_that_was_asked_for_by_us_is_no_renewal_of_the_readers() -> None:
+    """Alma moved it to the closing time of the library."""
+    lend = lent_by(W.PICKUP_ANYWHERE)
+    told = {each.role: replace(each, due_wanted_at=LATE) for each in lend.legs}
+    lend = lend.with_legs(told)
+    moved = seen_at({SUPPLIER: LATE, BORROWER: LATE, PICKUP: LATE + timedelta(hours=13)})
+    assert asked(decide(lend, moved, NOW, policy())) == set()
+    renewed = seen_at({SUPPLIER: LATE, BORROWER: LATE, PICKUP: LATE + timedelta(days=7)})
+    assert asked(decide(lend, renewed, NOW, policy())) == {SUPPLIER, BORROWER}

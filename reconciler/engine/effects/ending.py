@@ -78,7 +78,8 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
     if sight.park is not None and intent.kind not in ADVISORY:
         parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None)
         return Ending(parked, told, sight.code, park=sight.park, undo=sight.undo)
-    wait = min(FIRST_RETRY * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
+    first = SOON if sight.soon else FIRST_RETRY
+    wait = min(first * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
     refused = replace(
         intent,
         state=IntentState.REFUSED,

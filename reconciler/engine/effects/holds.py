@@ -6,13 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.mapping import Subject
-from reconciler.core.model import DeskCode, LibraryCode, RequestSight, Thing
+from reconciler.core.model import DeskCode, ItemSight, LibraryCode, RequestSight, Thing
 from reconciler.core.ours import our_loan
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
-from reconciler.core.status import Role, ThingKind
+from reconciler.core.status import (
+    BOOK_AWAY,
+    ItemState,
+    RequestState,
+    Role,
+    ThingKind,
+    Workflow,
+)
 from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST
 from reconciler.engine.effects.work import (
+    Blocked,
     Made,
     Missing,
     Moot,
@@ -29,6 +37,9 @@ from reconciler.engine.effects.work import (
 )
 from reconciler.errors import AlmaFailure
 from reconciler.ports.alma import NewHold
+
+WORKED_FOR = frozenset({RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
+"""Alma works for such a hold; one that is only placed queues, and the item moves for others."""
 
 
 class EnsureHold(PlainVerb):
@@ -164,8 +175,50 @@ class EnsureHoldCancelled(PlainVerb):
         if hold.state in ENDED_REQUEST:
             return Made(gone(thing), note=f"hold {thing.request_id} ended")
         if hold.state in LIVE_REQUEST:
-            return Missing(thing)
+            return await self._while_it_stands(work, hold) or Missing(thing)
         return needs_a_person(ParkReason.UNKNOWN_WORD, f"the hold is {hold.raw}")
+
+    async def _while_it_stands(self, work: Work, hold: RequestSight) -> Blocked | None:
+        """A lender's hold is never ended unseen: a book in transit for it has left, and a lend that
+        does not know that yet learns it first. Once it does, the hold is ended all the same: left
+        alive it would send the book out again."""
+        if not self._may_have_left(work):
+            return None
+        item = await self._bound_item(work, hold)
+        if item is None or isinstance(item, Blocked):
+            return item
+        if item.state is ItemState.TRANSIT and hold.state in WORKED_FOR:
+            told = "the lender's book has left for this hold: the lend goes on until it is back"
+            return Blocked("book_has_left", told, soon=True)
+        return None
+
+    def _may_have_left(self, work: Work) -> bool:
+        """On-site lending sends no book; of one that is known to have left we know already."""
+        transaction = work.transaction
+        return (
+            work.intent.role is Role.SUPPLIER
+            and transaction.workflow in (Workflow.STANDARD, Workflow.PICKUP_ANYWHERE)
+            and transaction.status not in BOOK_AWAY
+            and transaction.dispatched_at is None
+        )
+
+    async def _bound_item(self, work: Work, hold: RequestSight) -> ItemSight | Blocked | None:
+        """The copy that the hold is bound to, which may be another than the one asked for; None
+        when it is proved to be there no more."""
+        leg = work.leg
+        is_legs = hold.item_pid in (None, leg.item_pid)
+        barcode = hold.barcode or (leg.item_barcode if is_legs else None)
+        try:
+            if is_legs and leg.mms_id and leg.holding_id and leg.item_pid:
+                return await work.alma.item(leg.mms_id, leg.holding_id, leg.item_pid)
+            if barcode is not None:
+                return await work.alma.item_by_barcode(barcode)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.ITEM):
+                return None
+            raise
+        told = "the hold is bound to a copy that cannot be looked at"
+        return needs_a_person(ParkReason.ITEM_MISMATCH, told)
 
     async def _without_its_user(self, work: Work, thing: Thing) -> Sight:
         """Deleted with its holds, or renamed or merged: the item's list of holds tells which."""
@@ -181,7 +234,10 @@ class EnsureHoldCancelled(PlainVerb):
         hold = next((each for each in listed if each.request_id == thing.request_id), None)
         if hold is None:
             return Made(gone(thing), note=f"hold {thing.request_id} went with its user")
-        return Missing(replace(thing, user_id=hold.user_id)) if hold.user_id else user_absent(work)
+        if hold.user_id is None:
+            return user_absent(work)
+        stands = await self._while_it_stands(work, hold)
+        return stands or Missing(replace(thing, user_id=hold.user_id))
 
     async def act(self, work: Work, found: Any) -> Made | None:
         reason = work.config.cancellation_reason

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from reconciler.core.status import EffectKind
-from reconciler.engine.effects.circulation import (
-    EnsureDueDate,
-    EnsureInTransit,
-    EnsureLoan,
-    EnsureLoanClosed,
-    EnsureNoRenewal,
-)
+from reconciler.engine.effects.circulation import EnsureInTransit, EnsureNoRenewal
 from reconciler.engine.effects.holds import EnsureHold, EnsureHoldCancelled
+from reconciler.engine.effects.loans import EnsureDueDate, EnsureLoan, EnsureLoanClosed
 from reconciler.engine.effects.patron import EnsureVirtualPatron
 from reconciler.engine.effects.records import (
-    EnsureBibRemoved,
-    EnsureHoldingRemoved,
-    EnsureItemRemoved,
     EnsureVirtualBib,
     EnsureVirtualHolding,
     EnsureVirtualItem,
+)
+from reconciler.engine.effects.removal import (
+    EnsureBibRemoved,
+    EnsureHoldingRemoved,
+    EnsureItemRemoved,
 )
 from reconciler.engine.effects.work import Verb
 

@@ -49,6 +49,8 @@ class Blocked:
     park: ParkReason | None = None
     undo: bool = False
     """What was half made for it has to be removed."""
+    soon: bool = False
+    """Something is under way in Alma that a look in a moment shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,11 @@ class Work:
         )
 
     def new_thing(self, kind: ThingKind, **ids: Any) -> Thing:
-        """A new row of the ledger, or the one that is there already for the same ids."""
+        """A new row of the ledger, or the one that is there already for the same ids: what is seen
+        to be there is not gone, whatever was thought of it before."""
         known = self.known(kind, **ids)
         if known is not None:
-            return known
+            return replace(known, state=ThingState.PRESENT)
         return Thing(self.new_id(), kind, self.intent.role, self.intent.host_lms, **ids)
 
     def item_key(self) -> ItemKey:
@@ -136,10 +139,10 @@ class Verb(Protocol):
     async def look(self, work: Work, /) -> Sight:
         """Whether the world is as wanted. Raises AlmaFailure when that cannot be read."""
 
-    async def act(self, work: Work, found: Any, /) -> Made | Blocked | None:
+    async def act(self, work: Work, found: Any, /) -> Made | Blocked | Moot | None:
         """One write, knowing what `look` found to be missing.
 
-        Made or Blocked when its answer is proof; None when the world has to be looked at again.
+        None when the world has to be looked at again; anything else when its answer is proof.
         """
 
     async def refused(self, work: Work, failure: AlmaFailure, /) -> Sight:

@@ -148,6 +148,15 @@ class StockActs(Staffed):
             raise ActRefused(f"no bib {mms_id} in {self.code}")
         return bib
 
+    @act
+    def merge_bib(self, mms_id: str, into: str) -> Bib:
+        """A cataloguer merges one record into another, which stays: its holdings, items and
+        requests go along, and so do its 035s. What the old id answers from then on: dialect."""
+        merged, stays = self.bibs.get(mms_id), self.bibs.get(into)
+        if merged is None or stays is None or merged == stays:
+            raise ActRefused(f"no two bibs {mms_id} and {into} in {self.code}")
+        return inventory.merge_bib(self, merged, stays)
+
     def _mark_loan(self, item: str, process_status: str, process: str) -> Loan:
         row = self._item(item)
         loan = View(self).active_loan(row.pid)

@@ -103,10 +103,17 @@ def find_user(call: Call, user_id: str, not_found: str = "401890") -> User:
 def find_bib(call: Call, mms_id: str) -> Bib:
     if not mms_id.isdigit():
         raise refusal("402204", mms_id)
-    bib = call.view.bib(mms_id)
+    bib = call.view.bib(surviving(call, mms_id))
     if bib is None:
         raise refusal("402203", mms_id)
     return bib
+
+
+def surviving(call: Call, mms_id: str) -> str:
+    """The id of the record that a merged one went into, where this Alma answers by it."""
+    if call.tenant.dialect.merged_bib == "survivor":
+        return call.tenant.merged_bibs.get(mms_id, mms_id)
+    return mms_id
 
 
 def find_holding(call: Call, mms_id: str, holding_id: str) -> Holding:

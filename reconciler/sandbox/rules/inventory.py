@@ -70,6 +70,28 @@ def update_bib(tenant: Tenant, bib: Bib, posted: Posted) -> Bib:
     return tenant.change(bib, suppressed=suppressed, modified_at=tenant.now(), **fields)
 
 
+def merge_bib(tenant: Tenant, merged: Bib, stays: Bib) -> Bib:
+    """All that hangs on `merged` hangs on `stays` from now on, which gets its 035s as well."""
+    view = View(tenant)
+    for holding in view.holdings_of(merged.mms_id):
+        tenant.change(holding, mms_id=stays.mms_id)
+    for item in view.items_of_bib(merged.mms_id):
+        tenant.change(item, mms_id=stays.mms_id)
+    for active in (True, False):
+        for request in view.requests_of_bib(merged.mms_id, active=active):
+            tenant.change(request, mms_id=stays.mms_id)
+        for loan in view.loans_of_bib(merged.mms_id, active=active):
+            tenant.change(loan, mms_id=stays.mms_id)
+    tenant.drop(merged)
+    tenant.merged_bibs[merged.mms_id] = stays.mms_id
+    ours, theirs = (
+        read_posted(f"<bib>{one.record}</bib>".encode(), "bib") for one in (stays, merged)
+    )
+    numbers = tuple(one for one in theirs.marc.fields if one.tag == "035")
+    record = replace(ours.marc, fields=(*numbers, *ours.marc.fields))
+    return update_bib(tenant, stays, replace(ours, marc=record))
+
+
 def delete_bib(tenant: Tenant, bib: Bib, *, override: bool) -> None:
     """Items below always refuse; bare holdings go with `override`, else refuse too."""
     view = View(tenant)
