@@ -27,7 +27,7 @@ from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
-from reconciler.engine.submit import Known, Submissions
+from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
@@ -136,11 +136,7 @@ class App:
             store=self.store,
             actor=actor,
         )
-        async for result in submissions.read(lines, self.clock.now()):
-            if isinstance(result, Known):
-                report.known.append(result.id)
-            else:
-                self.desk.take(result, report)
+        await submissions.take(lines, self.clock.now(), report)
         return report
 
     def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:

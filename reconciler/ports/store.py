@@ -105,5 +105,6 @@ class Store(Protocol):
         """Write a person's command; False while a process is at work on the transaction, when it
         has moved on, or when a pause forbids it."""
 
-    def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
-        """Replace legs by a person's word and make the transaction due; raises as `get`."""
+    def amend(self, before: Transaction, legs: Sequence[Leg], entry: HistoryEntry) -> bool:
+        """Replace legs by a person's word and make the transaction due; False when it has moved on
+        since it was read as `before`."""

@@ -227,24 +227,28 @@ class SqlStore:
             document = connection.execute(_PLACING, {"of_id": id}).scalar()
         return None if document is None else rows.placing(document)
 
-    def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
-        """Replace legs by a person's word and make the transaction due; raises as `get`.
+    def amend(self, before: Transaction, legs: Sequence[Leg], entry: HistoryEntry) -> bool:
+        """Replace legs by a person's word and make the transaction due; False when it has moved on
+        since it was read as `before`.
 
         The version moves on, so a look that is under way is settled by nobody and looked anew.
         """
-        with self._database.write() as connection:
-            after = load_one(connection, id).with_legs({leg.role: leg for leg in legs})
-            settlements.update_legs(connection, id, legs)
-            connection.execute(
-                update(TRANSACTIONS)
-                .where(_T.id == id)
-                .values(
-                    version=_T.version + 1,
-                    next_poll_at=entry.at,
-                    sights=rows.sights_values(after),
-                )
+        after = before.with_legs({leg.role: leg for leg in legs})
+        amended = (
+            update(TRANSACTIONS)
+            .where(_T.id == before.id, _T.version == before.version)
+            .values(
+                version=_T.version + 1,
+                next_poll_at=entry.at,
+                sights=rows.sights_values(after),
             )
-            settlements.append(connection, id, (entry,))
+        )
+        with self._database.write() as connection:
+            if connection.execute(amended).rowcount != 1:
+                return False
+            settlements.update_legs(connection, before.id, legs)
+            settlements.append(connection, before.id, (entry,))
+        return True
 
     def intervene(self, intervention: Intervention, now: datetime) -> bool:
         """Write a person's command; False while a process is at work on the transaction, when it
