@@ -35,8 +35,9 @@ from reconciler.ports.reports import Filter, LateSince
 from reconciler.ports.store import Selection, Tried
 from reconciler.ports.written import Claim, Entrance, Intervention, Settlement
 from reconciler.store import admission, rows, settlements
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
 from reconciler.store.loading import complete, load, load_one
+from reconciler.store.locking import lock, updated_in_order
 from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
 
@@ -53,11 +54,13 @@ class SqlStore:
         self._stale_writes = 0
 
     @property
+    @repeated_once
     def stale_writes(self) -> int:
         return self._stale_writes
 
     # --- claims --------------------------------------------------------------
 
+    @repeated_once
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
@@ -65,7 +68,8 @@ class SqlStore:
         oldest due first.
 
         One statement: the rows are picked in a CTE (materialised and SKIP LOCKED on PostgreSQL,
-        so that two claimers neither wait for each other nor share a row).
+        so that two claimers neither wait for each other nor share a row). It waits for no row, so
+        it may take them in the order of their due times.
         """
         given = {
             **_asked_for(selection, now),
@@ -87,9 +91,11 @@ class SqlStore:
             for each in oldest_first
         ]
 
+    @repeated_once
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
         with self._database.write() as connection:
+            lock(connection, _T.id, [claim.transaction.id for claim in claims])
             for claim in claims:
                 connection.execute(
                     update(TRANSACTIONS)
@@ -97,6 +103,7 @@ class SqlStore:
                     .values(claimed_by=None, claimed_until=None)
                 )
 
+    @repeated_once
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
         held = select(_T.claimed_by).where(_T.claimed_by.is_not(None)).distinct()
@@ -105,29 +112,26 @@ class SqlStore:
         dead = [owner for owner in owners if is_dead(Owner(owner))]
         if not dead:
             return 0
-        freed = (
-            update(TRANSACTIONS)
-            .where(_T.claimed_by.in_(dead))
-            .values(claimed_by=None, claimed_until=None)
+        freed = updated_in_order(_T.id, _T.claimed_by.in_(dead)).values(
+            claimed_by=None, claimed_until=None
         )
         with self._database.write() as connection:
             return connection.execute(freed).rowcount
 
+    @repeated_once
     def pull_in(self, now: datetime, intervals: Mapping[DcbStatus, timedelta]) -> int:
         """Bring next looks forward that lie more than their status' interval ahead; how many."""
         pulled = 0
-        with self._database.write() as connection:
-            for status, interval in intervals.items():
-                late = (
-                    update(TRANSACTIONS)
-                    .where(_T.status == str(status), _T.next_poll_at > now + interval)
-                    .values(next_poll_at=now + interval)
-                )
-                pulled += connection.execute(late).rowcount
+        for status, interval in intervals.items():
+            late = _T.next_poll_at > now + interval
+            nearer = updated_in_order(_T.id, _T.status == str(status), late)
+            with self._database.write() as connection:
+                pulled += connection.execute(nearer.values(next_poll_at=now + interval)).rowcount
         return pulled
 
     # --- settlements ---------------------------------------------------------
 
+    @repeated_once
     def settle(self, batch: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
         with self._database.write() as connection:
@@ -200,6 +204,7 @@ class SqlStore:
 
     # --- people's words ------------------------------------------------------
 
+    @repeated_once
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
         try:
@@ -211,6 +216,7 @@ class SqlStore:
             raise
         return True
 
+    @repeated_once
     def reopen(self, entrance: Entrance, version: int) -> bool:
         """Begin again with another lender; False when the transaction has moved on meanwhile."""
         with self._database.write() as connection:
@@ -227,6 +233,7 @@ class SqlStore:
             document = connection.execute(_PLACING, {"of_id": id}).scalar()
         return None if document is None else rows.placing(document)
 
+    @repeated_once
     def amend(self, before: Transaction, legs: Sequence[Leg], entry: HistoryEntry) -> bool:
         """Replace legs by a person's word and make the transaction due; False when it has moved on
         since it was read as `before`.
@@ -250,6 +257,7 @@ class SqlStore:
             settlements.append(connection, before.id, (entry,))
         return True
 
+    @repeated_once
     def intervene(self, intervention: Intervention, now: datetime) -> bool:
         """Write a person's command; False while a process is at work on the transaction, when it
         has moved on, or when a pause forbids it."""
