@@ -208,8 +208,9 @@ class Gateway:
         location = raw.headers.get("Location")
         if 300 <= raw.status < 400 and location:
             return Answer(None, location)
-        answer = Answer(of_answer(raw.status, raw.body, call.private))
-        if call.method == "GET":
+        to_a_write = call.method != "GET"
+        answer = Answer(of_answer(raw.status, raw.body, call.private, to_a_write=to_a_write))
+        if not to_a_write:
             answer.document()
         return answer
 
