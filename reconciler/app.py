@@ -20,6 +20,7 @@ from reconciler.engine.desk import Desk, IntakeReport
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.hands import Hands
 from reconciler.engine.hints import Sweeper
+from reconciler.engine.others import OtherLends
 from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
 from reconciler.engine.quota import StoredQuota
@@ -301,6 +302,7 @@ class App:
             policy=self.policy,
             gates=self.libraries.gates,
             absences=self._absences,
+            others=OtherLends(self.store, self.storage),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,6 +13,7 @@ from reconciler.core.model import (
     Intent,
     ItemPid,
     Leg,
+    LoanId,
     Transaction,
     TransactionId,
 )
@@ -97,6 +98,12 @@ class Store(Protocol):
 
     def suppliers_tried(self, id: TransactionId) -> list[Tried]:
         """The lenders that did not supply, oldest first."""
+
+    def loans_of_others(
+        self, host_lms: HostLmsCode, loan_ids: Collection[LoanId], id: TransactionId
+    ) -> frozenset[LoanId]:
+        """Those of these loans of a library that belong to another transaction than `id`, a live
+        or an ended one; as quick as they are few."""
 
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""

@@ -7,7 +7,7 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,12 +22,21 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
+from reconciler.core.model import (
+    HistoryEntry,
+    HostLmsCode,
+    Intent,
+    Leg,
+    LoanId,
+    Transaction,
+    TransactionId,
+)
 from reconciler.core.placing import Placing
 from reconciler.core.status import LIVE, OPEN_INTENTS, DcbStatus
 from reconciler.ports.leases import Owner
@@ -39,7 +48,15 @@ from reconciler.store.database import Database, repeated_once
 from reconciler.store.loading import complete, load, load_one
 from reconciler.store.locking import lock, updated_in_order
 from reconciler.store.standing import IS_COVERED
-from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
+from reconciler.store.tables import (
+    HISTORY,
+    INTENTS,
+    LEASES,
+    LEGS,
+    PLACINGS,
+    THINGS,
+    TRANSACTIONS,
+)
 
 _T = TRANSACTIONS.c
 _LIVE = tuple(str(status) for status in LIVE)
@@ -227,6 +244,16 @@ class SqlStore:
         with self._database.read() as connection:
             return admission.suppliers_tried(connection, id)
 
+    def loans_of_others(
+        self, host_lms: HostLmsCode, loan_ids: Collection[LoanId], id: TransactionId
+    ) -> frozenset[LoanId]:
+        """Those of these loans of a library that belong to another transaction than `id`, a live
+        or an ended one: one step in two indexes for each."""
+        given = {"host_lms": host_lms, "loan_ids": list(loan_ids), "of_id": id}
+        with self._database.read() as connection:
+            found = connection.execute(_LOANS_OF_OTHERS, given).scalars()
+            return frozenset(LoanId(each) for each in found)
+
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
         with self._database.read() as connection:
@@ -348,6 +375,16 @@ def _taking(shape: _Shape) -> ReturningUpdate[Any]:
 
 
 _PLACING = select(PLACINGS.c.document).where(PLACINGS.c.transaction_id == bindparam("of_id"))
+_LOANS_OF_OTHERS = union(
+    *(
+        select(table.c.loan_id).where(
+            table.c.host_lms == bindparam("host_lms"),
+            table.c.loan_id.in_(bindparam("loan_ids", expanding=True)),
+            table.c.transaction_id != bindparam("of_id"),
+        )
+        for table in (THINGS, LEGS)
+    )
+)
 _MINE = LEASES.c.owner == bindparam("of_owner")
 _TERMS = select(LEASES.c.tenant, LEASES.c.term).where(_MINE)
 
