@@ -21,6 +21,7 @@ from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.first_look import FirstLook
 from reconciler.engine.hands import Hands
 from reconciler.engine.hints import Sweeper
+from reconciler.engine.others import OtherLends
 from reconciler.engine.pausing import Pausing
 from reconciler.engine.progress import Progress
 from reconciler.engine.quota import StoredQuota
@@ -28,7 +29,7 @@ from reconciler.engine.reconcile import Outcome, Reconciler
 from reconciler.engine.reporting import Reporting
 from reconciler.engine.settling import Recorder, Settler
 from reconciler.engine.storage import Storage
-from reconciler.engine.submit import Known, Submissions
+from reconciler.engine.submit import Submissions
 from reconciler.engine.telling import Dispatcher, Herald
 from reconciler.engine.tenure import Process, Tenure
 from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
@@ -137,11 +138,7 @@ class App:
             store=self.store,
             actor=actor,
         )
-        async for result in submissions.read(lines, self.clock.now()):
-            if isinstance(result, Known):
-                report.known.append(result.id)
-            else:
-                self.desk.take(result, report)
+        await submissions.take(lines, self.clock.now(), report)
         return report
 
     def secrets(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -307,6 +304,7 @@ class App:
             policy=self.policy,
             gates=self.libraries.gates,
             absences=self._absences,
+            others=OtherLends(self.store, self.storage),
         )
 
     @property

@@ -9,9 +9,12 @@ merely waits for.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -47,12 +50,14 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request: `target` is path and query, quoted."""
+    """A request: `target` is path and query, quoted. It begins by `begins_by` (monotonic seconds)
+    or not at all."""
 
     method: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    begins_by: float = math.inf
 
 
 class Connections:
@@ -78,7 +83,8 @@ class Connections:
         self._in_flight: set[asyncio.Task[Raw]] = set()
 
     async def exchange(self, outgoing: Outgoing) -> Raw:
-        """Send and wait for the whole answer. Raises AlmaFailure when none came in time."""
+        """Send and wait for the whole answer. Raises AlmaFailure when none came in time, or when
+        a connection was to be had only after the time to begin (NOT_SENT)."""
         await self._slots.acquire()
         lane = self._idle.pop() if self._idle else self._new_lane()
         task = asyncio.create_task(self._over(lane, outgoing))
@@ -116,13 +122,17 @@ class Connections:
         limit = self._timeouts.read if outgoing.method == "GET" else self._timeouts.write_read
         deadline = self._clock.monotonic() + 2 * limit
         waits = {"connect": self._timeouts.connect, "read": limit, "write": limit, "pool": limit}
+        extensions: dict[str, Any] = {"timeout": waits}
+        if outgoing.begins_by < math.inf:
+            self._in_time(outgoing)
+            extensions["trace"] = partial(self._traced, outgoing)
         try:
             request = httpx.Request(
                 outgoing.method,
                 self._base + outgoing.target,
                 headers=outgoing.headers,
                 content=outgoing.content,
-                extensions={"timeout": waits},
+                extensions=extensions,
             )
             response = await lane.handle_async_request(request)
             try:
@@ -132,6 +142,15 @@ class Connections:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise of_transport(error) from None
         return Raw(response.status_code, response.headers, body)
+
+    def _in_time(self, outgoing: Outgoing) -> None:
+        if self._clock.monotonic() > outgoing.begins_by:
+            raise AlmaFailure(FailureKind.NOT_SENT, message="its time to begin was over")
+
+    async def _traced(self, outgoing: Outgoing, event: str, _: Mapping[str, Any]) -> None:
+        """Told by httpcore of each of its steps: opening a connection may have taken long."""
+        if event == "http11.send_request_headers.started":
+            self._in_time(outgoing)
 
     async def _body(self, response: httpx.Response, deadline: float) -> bytes:
         body = bytearray()

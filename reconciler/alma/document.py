@@ -157,6 +157,13 @@ def instant(node: Node, name: str) -> datetime | None:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
+def written(at: datetime) -> str:
+    """An instant as Alma writes it: `instant` of it is the same. "Never" is Alma's own last day."""
+    if at >= _LAST:
+        return "9999-12-31T23:59:00Z"
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _with_offset(value: str) -> str:
     bare = value.rstrip("zZ")
     is_utc_time = "T" in bare and bare != value

@@ -89,17 +89,22 @@ def error_in(tree: Node) -> ErrorBody | None:
     )
 
 
-def of_answer(status: int, body: bytes, private: Iterable[str] = ()) -> Node | None:
+def of_answer(
+    status: int, body: bytes, private: Iterable[str] = (), *, to_a_write: bool = False
+) -> Node | None:
     """The document of a success; None where it has no body. Raises AlmaFailure otherwise.
 
     A success has a 2xx status and, where there is a body, a document without an error in it.
     `private` are values of the call that Alma may echo in its message; they are masked.
+    A write is turned down by a 4xx only: an error that comes with another status says both that it
+    was done and that it was not (alma-api.md §1.2), so its failure is one that proves nothing.
     """
     tree, problem = _read(body)
     error = error_in(tree) if tree is not None else None
     if error is not None:
+        contradicts_itself = to_a_write and not 400 <= status < 500
         raise AlmaFailure(
-            _kind(status, error),
+            _without_code(status) if contradicts_itself else _kind(status, error),
             http_status=status,
             code=error.code,
             message=masked(error.message, private),

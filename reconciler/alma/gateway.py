@@ -186,8 +186,6 @@ class Gateway:
         failed: FailureKind | None = None
         raw: Raw | None = None
         try:
-            if purpose is Purpose.EFFECT_WRITE and sent_at > self._write_until:
-                raise AlmaFailure(FailureKind.NOT_SENT, message="its time to begin was over")
             raw = await self._send(call)
             self._note_quota(raw)
             self._note_time(raw)
@@ -199,6 +197,7 @@ class Gateway:
             self._valve.failed(permit, failure, call.target, self._told_pause(raw))
             raise
         finally:
+            self.tally.calls += failed is not FailureKind.NOT_SENT
             seconds = self._clock.monotonic() - sent_at
             self.on_end(CallMade(call.endpoint, failed, sent_at - asked_at, seconds))
         self.tally.answered += 1
@@ -209,18 +208,19 @@ class Gateway:
         location = raw.headers.get("Location")
         if 300 <= raw.status < 400 and location:
             return Answer(None, location)
-        answer = Answer(of_answer(raw.status, raw.body, call.private))
-        if call.method == "GET":
+        to_a_write = call.method != "GET"
+        answer = Answer(of_answer(raw.status, raw.body, call.private, to_a_write=to_a_write))
+        if not to_a_write:
             answer.document()
         return answer
 
     async def _send(self, call: Call) -> Raw:
-        self.tally.calls += 1
         headers = self._headers
         if call.content is not None:
             headers = {**headers, "Content-Type": call.content_type}
+        begins_by = math.inf if call.method == "GET" else self._write_until
         return await self._connections.exchange(
-            Outgoing(call.method, call.target, headers, call.content)
+            Outgoing(call.method, call.target, headers, call.content, begins_by)
         )
 
     def _note_quota(self, raw: Raw) -> None:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from reconciler.alma import marc, wire
+from reconciler.alma.document import written
 from reconciler.alma.gateway import JSON, Call
 from reconciler.alma.reader import Reader, item_path
 from reconciler.core.mapping import ACTIVE_WORD
@@ -152,7 +153,7 @@ class Writer(Reader):
         return wire.loan(await self._send("POST", path, body, item_pid=new.item_pid))
 
     async def set_due_date(self, user_id: UserId, loan_id: LoanId, due_at: datetime) -> LoanSight:
-        body = {"due_date": due_at.isoformat(timespec="seconds").replace("+00:00", "Z")}
+        body = {"due_date": written(due_at)}
         return wire.loan(await self._send("PUT", ("users", user_id, "loans", loan_id), body))
 
     async def _send(

@@ -7,10 +7,18 @@ alma-api.md §4.1 ("no request_id in returned loans").
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 
-from reconciler.core.model import ItemSight, Leg, LoanSight, RequestSight, Seen, Transaction
+from reconciler.core.model import (
+    ItemSight,
+    Leg,
+    LoanId,
+    LoanSight,
+    RequestSight,
+    Seen,
+    Transaction,
+)
 from reconciler.core.placing import MARK_BEGINS, marker
 from reconciler.core.status import LoanState, Role
 
@@ -78,14 +86,42 @@ def our_loan(transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]) -> 
 
     One whose id we know is ours whoever Alma names: accounts are renamed and merged.
     """
-    ours = [
-        loan
+    ours = (loan for loan in loans if _may_be_ours(transaction, leg, loan))
+    return max(ours, key=_began, default=None)
+
+
+def new_loan_ids(
+    transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]
+) -> frozenset[LoanId]:
+    """Loans that would be taken for ours and that the leg does not know, at the lender.
+
+    There one copy goes out for one lend after the other, to the same virtual patron; where a
+    request shows its date without a time, nothing that Alma shows tells their loans apart. A
+    virtual item serves one lend.
+    """
+    if leg.role is not Role.SUPPLIER:
+        return frozenset()
+    return frozenset(
+        loan.loan_id
         for loan in loans
-        if (is_our_user(leg, loan.user_id) or (loan.loan_id and loan.loan_id == leg.loan_id))
+        if loan.loan_id is not None
+        and loan.loan_id != leg.loan_id
+        and _may_be_ours(transaction, leg, loan)
+    )
+
+
+def without(loans: Iterable[LoanSight], others: Container[LoanId]) -> tuple[LoanSight, ...]:
+    """The loans that are not known to belong to other lends."""
+    return tuple(loan for loan in loans if loan.loan_id is None or loan.loan_id not in others)
+
+
+def _may_be_ours(transaction: Transaction, leg: Leg, loan: LoanSight) -> bool:
+    is_known = loan.loan_id is not None and loan.loan_id == leg.loan_id
+    return (
+        (is_our_user(leg, loan.user_id) or is_known)
         and is_our_item(leg, loan) is not False
         and began_after_our_request(transaction, leg, loan)
-    ]
-    return max(ours, key=_began, default=None)
+    )
 
 
 def _began(loan: LoanSight) -> str:

@@ -101,16 +101,13 @@ class Desk:
         report = IntakeReport()
         registrar = Registrar(self.recorder, self.new_id, actor)
         for result in track_lines(lines, self.policy, self.clock.now(), registrar):
-            self.take(result, report)
+            self._take(result, report)
         return report
 
-    def take(self, result: Entrance | BadLine, report: IntakeReport) -> None:
+    def _take(self, result: Entrance | BadLine, report: IntakeReport) -> None:
         """Store what came in, and say in the report what became of it."""
         if isinstance(result, BadLine):
             report.refused.append(result)
-        elif result.replaces is not None:
-            reopened = self.store.reopen(result, result.replaces)
-            (report.accepted if reopened else report.known).append(result.transaction.id)
         else:
             added = self.store.add(result)
             (report.accepted if added else report.known).append(result.transaction.id)
@@ -121,16 +118,8 @@ class Desk:
         Raises UnknownTransaction, and BadRequest where the role's library speaks for itself.
         """
         now = self.clock.now()
-        leg = self.store.get(id).leg(statement.role)
-        if leg is None:
-            raise BadRequest(f"{id} has no {statement.role}")
-        if not self.policy.is_external(leg):
-            raise BadRequest(
-                f"{leg.host_lms} is an Alma and is read, not told; evidence is for libraries of "
-                "type external"
-            )
         told = tuple(
-            Evidence(leg.role, resource, word, word, now)
+            Evidence(statement.role, resource, word, word, now)
             for resource, word in statement.words.items()
         )
         entry = HistoryEntry(
@@ -141,7 +130,23 @@ class Desk:
             detail="evidence",
             evidence=told,
         )
-        self.store.amend(id, [_told(leg, statement.words, now)], entry)
+        written = False
+        while not written:  # judged anew on what somebody else has written meanwhile
+            before = self.store.get(id)
+            leg = self._external_leg(before, statement.role)
+            written = self.store.amend(before, [_told(leg, statement.words, now)], entry)
+
+    def _external_leg(self, transaction: Transaction, role: Role) -> Leg:
+        """The leg that evidence may be given of; raises BadRequest."""
+        leg = transaction.leg(role)
+        if leg is None:
+            raise BadRequest(f"{transaction.id} has no {role}")
+        if not self.policy.is_external(leg):
+            raise BadRequest(
+                f"{leg.host_lms} is an Alma and is read, not told; evidence is for libraries of "
+                "type external"
+            )
+        return leg
 
     def show(self, id: TransactionId) -> Json:
         return transaction_view(

@@ -41,6 +41,7 @@ from reconciler.core.ours import (
 )
 from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
 from reconciler.core.view import View
+from reconciler.engine.others import OtherLends
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import AlmaReader
 
@@ -62,6 +63,7 @@ class Look:
     readers: Readers
     policy: Policy
     now: datetime
+    others: OtherLends
     everything: bool = False
 
 
@@ -99,7 +101,7 @@ async def _read(transaction: Transaction, read: Read, look: Look) -> dict[str, A
     leg = transaction.leg(read.role)
     if leg is None:
         return {}
-    glance = _Glance(transaction, leg, look.readers(leg.host_lms), look.now)
+    glance = _Glance(transaction, leg, look.readers(leg.host_lms), look.now, look.others)
     return await {
         ReadKind.ITEM: glance.item,
         ReadKind.REQUEST: glance.request,
@@ -118,6 +120,7 @@ class _Glance:
     leg: Leg
     alma: AlmaReader
     at: datetime
+    others: OtherLends
 
     async def item(self) -> dict[str, Any]:
         try:
@@ -200,19 +203,22 @@ class _Glance:
         try:
             loans = await self._loans(completed=completed)
             leg = self.leg
-            found = our_loan(self.transaction, leg, loans)
-            strangers = [loan for loan in loans if not is_our_user(leg, loan.user_id)]
+            mine = await self.others.left_out(self.transaction, leg, loans)
+            found = our_loan(self.transaction, leg, mine)
+            strangers = [loan for loan in mine if not is_our_user(leg, loan.user_id)]
             if found is None and strangers and leg.user_id and leg.user_primary_id is None:
                 known = await self.alma.user(leg.user_id)
                 leg = replace(leg, user_primary_id=known.primary_id)
-                found = our_loan(self.transaction, leg, loans)
+                mine = await self.others.left_out(self.transaction, leg, loans)
+                found = our_loan(self.transaction, leg, mine)
         except AlmaFailure as failure:
             return {name: _unreadable(failure, self.at)}
         fields: dict[str, Any] = {name: Seen.of(found or NO_LOAN, self.at)}
         if leg.user_primary_id is not None:
             fields["user_primary_id"] = leg.user_primary_id
         if not completed:
-            fields["loaned_to_other"] = found is None and bool(strangers)
+            is_another_lends = len(mine) < len(loans)
+            fields["loaned_to_other"] = found is None and (bool(strangers) or is_another_lends)
         return fields
 
     async def _loans(self, *, completed: bool) -> tuple[LoanSight, ...]:

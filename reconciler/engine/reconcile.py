@@ -24,6 +24,7 @@ from reconciler.core.status import Role, TenantState
 from reconciler.engine.absences import AbsenceWatch, is_found
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
+from reconciler.engine.others import OtherLends
 from reconciler.engine.settling import Recorder, Settler, as_written
 from reconciler.errors import SettingsError, StoreUnavailable
 from reconciler.ports.clock import Clock
@@ -83,6 +84,7 @@ class Reconciler:
     policy: Policy
     gates: Gates
     absences: AbsenceWatch
+    others: OtherLends
 
     async def consider(self, transaction: Transaction, *, everything: bool = False) -> Considered:
         """Look and decide, and record nothing. Raises SettingsError as `check_libraries`."""
@@ -97,7 +99,8 @@ class Reconciler:
 
     async def _look(self, transaction: Transaction, now: datetime, everything: bool) -> Observation:
         check_libraries(transaction, self.policy)
-        return await observe(transaction, Look(self.readers, self.policy, now, everything))
+        look = Look(self.readers, self.policy, now, self.others, everything)
+        return await observe(transaction, look)
 
     async def reconcile_one(self, claim: Claim, *, everything: bool = False) -> Outcome:
         """Look, decide and record one claimed transaction; then carry out its effects.

@@ -5,7 +5,7 @@ Contract: interface.md §4.2. Every refusal has a stable code and a sentence.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,6 +28,7 @@ from reconciler.core.placing import (
 )
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
 from reconciler.core.transitions import SUBMIT_NEXT_SUPPLIER
+from reconciler.engine.desk import IntakeReport
 from reconciler.engine.intake import home_tenant
 from reconciler.engine.lines import BadLine, Line, read_lines
 from reconciler.engine.observe import Readers
@@ -70,23 +71,45 @@ class Submissions:
     store: Store
     actor: str
 
-    async def read(
-        self, lines: Iterable[bytes], now: datetime
-    ) -> AsyncIterator[Entrance | Known | BadLine]:
-        """What each line brings in, or why it is refused. Reads libraries, writes nowhere."""
+    async def take(self, lines: Iterable[bytes], now: datetime, report: IntakeReport) -> None:
+        """Store what each line brings in, or say in the report why it is refused.
+
+        A line is judged anew when somebody else has written the same request meanwhile: what he
+        asked for may be another book.
+        """
         for number, line in read_lines(lines, SubmitLine):
-            if isinstance(line, BadLine):
-                yield line
-                continue
-            unknown = self._unknown_host(line)
-            if unknown is not None:
-                yield BadLine(number, unknown[0], unknown[1], line.id)
-                continue
-            result = await self._entrance(line, now)
-            if isinstance(result, Refusal):
-                yield BadLine(number, "line", result.sentence, line.id, result.code)
-            else:
-                yield result
+            while not self._taken(await self._judged(number, line, now), report):
+                pass
+
+    async def _judged(
+        self, number: int, line: SubmitLine | BadLine, now: datetime
+    ) -> Entrance | Known | BadLine:
+        """What a line brings in, or why it is refused. Reads libraries, writes nowhere."""
+        if isinstance(line, BadLine):
+            return line
+        unknown = self._unknown_host(line)
+        if unknown is not None:
+            return BadLine(number, unknown[0], unknown[1], line.id)
+        result = await self._entrance(line, now)
+        if isinstance(result, Refusal):
+            return BadLine(number, "line", result.sentence, line.id, result.code)
+        return result
+
+    def _taken(self, result: Entrance | Known | BadLine, report: IntakeReport) -> bool:
+        """Whether it is dealt with; False when the request has moved on since it was judged."""
+        if isinstance(result, BadLine):
+            report.refused.append(result)
+            return True
+        if isinstance(result, Known):
+            report.known.append(result.id)
+            return True
+        if result.replaces is None:
+            written = self.store.add(result)
+        else:
+            written = self.store.reopen(result, result.replaces)
+        if written:
+            report.accepted.append(result.transaction.id)
+        return written
 
     async def _entrance(self, line: SubmitLine, now: datetime) -> Entrance | Known | Refusal:
         before = self._stored(TransactionId(line.id))

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loguru import logger
@@ -28,12 +28,12 @@ from reconciler.core.outbox import (
 from reconciler.core.status import HistoryKind
 from reconciler.engine.storage import Storage
 from reconciler.ports.clock import Clock
-from reconciler.ports.outbox import Outbox, Sink
+from reconciler.ports.outbox import Outbox, Sink, Try
 from reconciler.ports.written import Notice
 
 AT_ONCE = 100
 HOLD = timedelta(minutes=2)
-"""Longer than any delivery: until then no other process takes the same message."""
+"""Until then no other process takes the same message: what cannot be tried within is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Dispatcher:
     async def run(self, within: timedelta) -> None:
         """Deliver until nothing is due, or the time is used up. Raises StoreUnavailable."""
         ends = self.clock.monotonic() + within.total_seconds()
-        while self.clock.monotonic() < ends:
+        while (began_at := self.clock.monotonic()) < ends:
             now = self.clock.now()
             messages = await self.storage.run(
                 self.outbox.claim_messages, now, now + HOLD, AT_ONCE, tuple(self.sinks)
@@ -126,22 +126,30 @@ class Dispatcher:
             by_sink: dict[str, list[Message]] = defaultdict(list)
             for message in messages:
                 by_sink[message.sink].append(message)
-            work = (self._deliver(self.sinks[name], some) for name, some in by_sink.items())
+            until = began_at + HOLD.total_seconds()
+            work = (self._deliver(self.sinks[name], some, until) for name, some in by_sink.items())
             await asyncio.gather(*work)
 
-    async def _deliver(self, sink: Sink, messages: Sequence[Message]) -> None:
-        """One sink's messages, one after the other; while it is in trouble the rest waits."""
+    async def _deliver(self, sink: Sink, messages: Sequence[Message], until: float) -> None:
+        """One sink's messages, one after the other, as far as they are held for long enough; while
+        it is in trouble the rest waits."""
         for n, message in enumerate(messages):
+            if self.clock.monotonic() + sink.longest.total_seconds() > until:
+                await self._give_back(messages[n:], self.clock.now())
+                return
             delivery = await sink.deliver(message, self.clock.now())
             await self._record(message, delivery)
             if delivery.kind is DeliveryKind.FAILED and delivery.is_sinks_own:
-                soon = self.clock.now() + WAITS[0]
-                waiting = [
-                    replace(each, attempts=each.attempts - 1, next_attempt_at=soon)
-                    for each in messages[n + 1 :]
-                ]
-                await self.storage.run(self.outbox.record_messages, waiting)
+                await self._give_back(messages[n + 1 :], self.clock.now() + WAITS[0])
                 return
+
+    async def _give_back(self, untried: Sequence[Message], due_at: datetime) -> None:
+        """These were claimed and not tried."""
+        tries = [
+            Try(each, replace(each, attempts=each.attempts - 1, next_attempt_at=due_at))
+            for each in untried
+        ]
+        await self.storage.run(self.outbox.record, tries)
 
     async def _record(self, message: Message, delivery: Delivery) -> None:
         after = self._after(message, delivery)
@@ -154,7 +162,7 @@ class Dispatcher:
             )
         else:
             self.tally.failed += 1
-        await self.storage.run(self.outbox.record_messages, [after])
+        await self.storage.run(self.outbox.record, [Try(message, after)])
         self.on_end(message.sink, after.state)
 
     def _after(self, message: Message, delivery: Delivery) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from loguru import logger
 
@@ -11,6 +11,7 @@ from reconciler.core.outbox import Delivery, DeliveryKind, EventType, Message
 
 class LogSink:
     name = "log"
+    longest = timedelta(0)
 
     async def deliver(self, message: Message, _now: datetime) -> Delivery:
         data = message.body["data"]

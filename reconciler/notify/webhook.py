@@ -76,6 +76,8 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 class WebhookSink:
+    longest = timedelta(seconds=DEADLINE)
+
     def __init__(self, endpoint: Endpoint, resolve: Resolve = addresses) -> None:
         self._endpoint = endpoint
         self._resolve = resolve

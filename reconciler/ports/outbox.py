@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from reconciler.core.model import TransactionId
@@ -17,6 +17,10 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """The same over restarts; it tells no secret."""
+
+    @property
+    def longest(self) -> timedelta:
+        """No try takes longer."""
 
     async def deliver(self, message: Message, now: datetime, /) -> Delivery:
         """One try; never raises."""
@@ -32,6 +36,14 @@ class MessageFilter:
     since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A message as it was claimed, and as it stands after what became of it."""
+
+    claimed: Message
+    after: Message
+
+
 class Outbox(Protocol):
     """The messages of our database; they are written by settlements."""
 
@@ -40,8 +52,9 @@ class Outbox(Protocol):
     ) -> list[Message]:
         """Messages that are due and whose turn it is, oldest first; held until `until`."""
 
-    def record_messages(self, messages: Sequence[Message]) -> None:
-        """How deliveries went."""
+    def record(self, tries: Sequence[Try]) -> None:
+        """How deliveries went. What was received stays received, whoever says otherwise later; all
+        else is written only of a message that is still claimed as it was."""
 
     def messages(self, filter: MessageFilter) -> list[Message]: ...
 

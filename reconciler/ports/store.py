@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,6 +13,7 @@ from reconciler.core.model import (
     Intent,
     ItemPid,
     Leg,
+    LoanId,
     Transaction,
     TransactionId,
 )
@@ -98,6 +99,12 @@ class Store(Protocol):
     def suppliers_tried(self, id: TransactionId) -> list[Tried]:
         """The lenders that did not supply, oldest first."""
 
+    def loans_of_others(
+        self, host_lms: HostLmsCode, loan_ids: Collection[LoanId], id: TransactionId
+    ) -> frozenset[LoanId]:
+        """Those of these loans of a library that belong to another transaction than `id`, a live
+        or an ended one; as quick as they are few."""
+
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
 
@@ -105,5 +112,6 @@ class Store(Protocol):
         """Write a person's command; False while a process is at work on the transaction, when it
         has moved on, or when a pause forbids it."""
 
-    def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
-        """Replace legs by a person's word and make the transaction due; raises as `get`."""
+    def amend(self, before: Transaction, legs: Sequence[Leg], entry: HistoryEntry) -> bool:
+        """Replace legs by a person's word and make the transaction due; False when it has moved on
+        since it was read as `before`."""

@@ -32,7 +32,8 @@ class Dialect:
     # users, section 2.3
     primary_id: Literal["as_sent", "altered", "required"] = "as_sent"
     patron_role_on_create: bool = True
-    # requests, section 3.2 to 3.7
+    # requests, section 3.2 to 3.7, fixtures/README.md 45
+    request_times: bool = True
     fresh_hold: Literal["in_process", "not_started"] = "in_process"
     cancelled_request: Literal["history", "not_found"] = "history"
     fulfilled_request: Literal["history", "not_found"] = "history"

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from reconciler.errors import SettingsError, StoreUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 4
@@ -34,6 +38,27 @@ _NOTICE_A_DEAD_SERVER = {
     "tcp_user_timeout": 30_000,
 }
 """libpq: a server that went away without a word is given up after half a minute."""
+
+
+_CONFLICTS = frozenset({"40P01", "40001"})
+"""PostgreSQL's codes for the victim of a deadlock, and for what could not be serialised."""
+
+
+class WriteConflict(StoreUnavailable):
+    """A transaction was given up in favour of another one; nothing of it was kept."""
+
+
+def repeated_once(call: Callable[P, R]) -> Callable[P, R]:
+    """A method that writes, made once more where it had to give way to somebody else's."""
+
+    @wraps(call)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except WriteConflict:
+            return call(*args, **kwargs)
+
+    return repeated
 
 
 class Database:
@@ -186,4 +211,6 @@ def _plain_errors() -> Iterator[None]:
         if type(error).__name__ in ("IntegrityError", "DataError", "ProgrammingError"):
             raise
         reason = str(error.orig).strip().splitlines()
-        raise StoreUnavailable(reason[0] if reason else "unknown error") from None
+        gave_way = getattr(error.orig, "sqlstate", None) in _CONFLICTS
+        kind = WriteConflict if gave_way else StoreUnavailable
+        raise kind(reason[0] if reason else "unknown error") from None

@@ -42,8 +42,9 @@ from reconciler.core.hints import (
 from reconciler.core.model import HostLmsCode, MmsId, TransactionId
 from reconciler.core.status import OPEN_INTENTS, DcbStatus, Role, Workflow
 from reconciler.ports.hints import Swept
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
 from reconciler.store.libraries import inserting, locked_row
+from reconciler.store.locking import lock
 from reconciler.store.standing import IS_COVERED
 from reconciler.store.tables import HINT_TRUST, INTENTS, LEGS, MARKS, TENANTS, TRANSACTIONS
 
@@ -55,6 +56,7 @@ class SqlHints:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated_once
     def begin(self, tenant: HostLmsCode, now: datetime, next_at: datetime) -> datetime | None:
         """Take the library's sweep that is due; else when one is due."""
         with self._database.write() as connection:
@@ -64,6 +66,7 @@ class SqlHints:
             _set_next(connection, tenant, next_at)
         return None
 
+    @repeated_once
     def leave_alone(self, tenant: HostLmsCode, until: datetime) -> None:
         with self._database.write() as connection:
             _set_next(connection, tenant, until)
@@ -88,12 +91,14 @@ class SqlHints:
                     found.setdefault((row["id"], row["role"]), _watch(row))
         return list(found.values())
 
+    @repeated_once
     def record(self, swept: Swept) -> int:
         """Write what a sweep found; how many lends it made due."""
         hints = [each for each in swept.glanced if each.is_hint]
         others = [each for each in swept.glanced if not each.is_hint]
         put_off = [_parameters(each, swept.at) for each in others if each.next_poll_at]
         with self._database.write() as connection:
+            lock(connection, _T.id, [each.watch.id for each in swept.glanced])
             taken = [each for each in hints if _made_due(connection, each, swept.at)]
             if put_off:
                 connection.execute(_PUT_OFF, put_off)

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from reconciler.core.model import HostLmsCode
 from reconciler.ports.leases import Lease, Owner, Presence
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
+from reconciler.store.locking import lock, updated_in_order
 from reconciler.store.tables import DAEMONS, LEASES, TRANSACTIONS
 
 _L = LEASES.c
@@ -38,18 +39,22 @@ _TAKING = (
     )
     .returning(*_L)
 )
-_RELEASING = (
-    update(LEASES)
-    .where(_L.owner == bindparam("of_owner"), _AT)
-    .values(owner=None, beat=_L.beat + 1, renewed_at=bindparam("now"))
+_OWN = _L.owner == bindparam("of_owner")
+_RELEASING = updated_in_order(_L.tenant, _OWN, _AT).values(
+    owner=None, beat=_L.beat + 1, renewed_at=bindparam("now")
 )
-_FREEING = (
-    update(TRANSACTIONS)
-    .where(_T.claimed_by.is_not(None), _T.tenant.in_(bindparam("tenants", expanding=True)))
-    .values(claimed_by=None, claimed_until=None, fence=_T.fence + 1)
+_RENEWING = (
+    updated_in_order(_L.tenant, _OWN)
+    .values(beat=_L.beat + 1, renewed_at=bindparam("now"))
+    .returning(*_L)
 )
+_THERE = _T.tenant.in_(bindparam("tenants", expanding=True))
+_FREED = {"claimed_by": None, "claimed_until": None, "fence": _T.fence + 1}
 """The fences rise too: what the claims' holders still write is refused."""
-_FREEING_OWN = _FREEING.where(_T.claimed_by == bindparam("of_owner"))
+_FREEING = updated_in_order(_T.id, _T.claimed_by.is_not(None), _THERE).values(_FREED)
+_FREEING_OWN = updated_in_order(_T.id, _T.claimed_by == bindparam("of_owner"), _THERE).values(
+    _FREED
+)
 """Made once: building a statement costs more than running it."""
 
 
@@ -71,12 +76,14 @@ class SqlLeases:
             found = self._of(tenants)
         return [found[tenant] for tenant in tenants]
 
+    @repeated_once
     def take(self, seen: Sequence[Lease], owner: Owner, now: datetime) -> list[Lease]:
         """Take those that still are as they were seen, and free what their last owners had
         claimed; the ones taken."""
         taken = []
         with self._database.write() as connection:
-            for lease in sorted(seen, key=lambda each: each.tenant):  # nobody waits in a circle
+            lock(connection, _L.tenant, [lease.tenant for lease in seen])
+            for lease in seen:
                 given = {"of_tenant": lease.tenant, "new_owner": owner.name, "now": now}
                 given |= {"seen_term": lease.term, "seen_beat": lease.beat}
                 row = connection.execute(_TAKING, given).mappings().one_or_none()
@@ -86,17 +93,14 @@ class SqlLeases:
                 connection.execute(_FREEING, {"tenants": [each.tenant for each in taken]})
         return taken
 
+    @repeated_once
     def renew(self, owner: Owner, now: datetime) -> list[Lease]:
         """Renew every lease of an owner; those that are still its own."""
-        renewed = (
-            update(LEASES)
-            .where(_L.owner == owner.name)
-            .values(beat=_L.beat + 1, renewed_at=now)
-            .returning(*_L)
-        )
+        given = {"of_owner": owner.name, "now": now}
         with self._database.write() as connection:
-            return [_lease(row) for row in connection.execute(renewed).mappings()]
+            return [_lease(row) for row in connection.execute(_RENEWING, given).mappings()]
 
+    @repeated_once
     def release(self, owner: Owner, tenants: Sequence[HostLmsCode], now: datetime) -> None:
         """Give leases up, with every claim that their owner still has there."""
         given = {"of_owner": owner.name, "tenants": tenants, "now": now}
@@ -104,6 +108,7 @@ class SqlLeases:
             connection.execute(_RELEASING, given)
             connection.execute(_FREEING_OWN, given)
 
+    @repeated_once
     def attend(self, owner: Owner, now: datetime) -> None:
         """Say that this daemon is here."""
         again = (
@@ -124,6 +129,7 @@ class SqlLeases:
             rows = connection.execute(chosen).mappings()
             return [Presence(Owner(row["owner"]), row["beat"]) for row in rows]
 
+    @repeated_once
     def leave(self, owner: Owner) -> None:
         """Forget a daemon: it said goodbye, or it is dead."""
         with self._database.write() as connection:
@@ -135,6 +141,7 @@ class SqlLeases:
             leases = [_lease(row) for row in found]
         return {lease.tenant: lease for lease in leases}
 
+    @repeated_once
     def _make(self, tenant: HostLmsCode, now: datetime) -> None:
         try:
             with self._database.write() as connection:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, exists, select, update
 
 from reconciler.core.model import TransactionId
 from reconciler.core.outbox import Message, MessageState
-from reconciler.ports.outbox import MessageFilter
-from reconciler.store.database import Database
+from reconciler.ports.outbox import MessageFilter, Try
+from reconciler.store.database import Database, repeated_once
+from reconciler.store.locking import lock, updated_in_order
 from reconciler.store.tables import OUTBOX
 
 _O = OUTBOX.c
@@ -41,23 +43,36 @@ _TAKING = (
     .values(next_attempt_at=bindparam("until"), attempts=_O.attempts + 1)
     .returning(*OUTBOX.c)
 )
+_COLUMNS = ("state", "attempts", "next_attempt_at", "delivered_at", "last_error")
 _RECORDED = (
     update(OUTBOX)
-    .where(_O.id == bindparam("of_id"))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in ("state", "attempts", "next_attempt_at", "delivered_at", "last_error")
-        }
+    .where(
+        _O.id == bindparam("of_id"),
+        _O.state == MessageState.PENDING.value,
+        _O.attempts == bindparam("of_attempts"),
+        _O.next_attempt_at == bindparam("of_until"),
     )
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
 )
-"""Made once: building a statement costs more than running it."""
+_RECEIVED = (
+    update(OUTBOX)
+    .where(
+        _O.id == bindparam("of_id"),
+        _O.state != MessageState.DELIVERED.value,
+        _O.attempts >= bindparam("of_attempts"),
+    )
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+)
+"""Whoever has claimed it since: that it was received is true. Only a replay, which counts the tries
+from 0 again, asks for more than that."""
 
 
 class SqlOutbox:
+    @repeated_once
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated_once
     def claim_messages(
         self, now: datetime, until: datetime, limit: int, sinks: Sequence[str]
     ) -> list[Message]:
@@ -67,25 +82,20 @@ class SqlOutbox:
             found = [_message(row) for row in connection.execute(_TAKING, given).mappings()]
         return sorted(found, key=lambda each: (each.created_at, each.seq))
 
-    def record_messages(self, messages: Sequence[Message]) -> None:
-        """How deliveries went."""
-        if not messages:
+    @repeated_once
+    def record(self, tries: Sequence[Try]) -> None:
+        """How deliveries went. What was received stays received, whoever says otherwise later; all
+        else is written only of a message that is still claimed as it was."""
+        if not tries:
             return
+        received = [each for each in tries if each.after.state is MessageState.DELIVERED]
+        others = [each for each in tries if each.after.state is not MessageState.DELIVERED]
         with self._database.write() as connection:
-            connection.execute(
-                _RECORDED,
-                [
-                    {
-                        "of_id": message.id,
-                        "new_state": message.state.value,
-                        "new_attempts": message.attempts,
-                        "new_next_attempt_at": message.next_attempt_at,
-                        "new_delivered_at": message.delivered_at,
-                        "new_last_error": message.last_error,
-                    }
-                    for message in messages
-                ],
-            )
+            lock(connection, _O.id, [each.claimed.id for each in tries])
+            if received:
+                connection.execute(_RECEIVED, [_kept(each) for each in received])
+            if others:
+                connection.execute(_RECORDED, [_kept(each) for each in others])
 
     def messages(self, filter: MessageFilter) -> list[Message]:
         """What `outbox list` shows, newest last."""
@@ -94,14 +104,11 @@ class SqlOutbox:
         with self._database.read() as connection:
             return [_message(row) for row in connection.execute(chosen).mappings()]
 
+    @repeated_once
     def replay(self, filter: MessageFilter, now: datetime) -> int:
         """Send these again, with their old ids; how many there are."""
-        again = (
-            update(OUTBOX)
-            .where(*_conditions(filter))
-            .values(
-                state=MessageState.PENDING.value, next_attempt_at=now, attempts=0, delivered_at=None
-            )
+        again = updated_in_order(_O.id, *_conditions(filter)).values(
+            state=MessageState.PENDING.value, next_attempt_at=now, attempts=0, delivered_at=None
         )
         with self._database.write() as connection:
             return connection.execute(again).rowcount
@@ -118,6 +125,20 @@ def _conditions(filter: MessageFilter) -> list[ColumnElement[bool]]:
     if filter.since is not None:
         conditions.append(_O.created_at >= filter.since)
     return conditions
+
+
+def _kept(one: Try) -> dict[str, Any]:
+    claimed, after = one.claimed, one.after
+    return {
+        "of_id": claimed.id,
+        "of_attempts": claimed.attempts,
+        "of_until": claimed.next_attempt_at,
+        "new_state": after.state.value,
+        "new_attempts": after.attempts,
+        "new_next_attempt_at": after.next_attempt_at,
+        "new_delivered_at": after.delivered_at,
+        "new_last_error": after.last_error,
+    }
 
 
 def _message(row: RowMapping) -> Message:

@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from reconciler.core.model import HistoryEntry, HostLmsCode, Pause, TransactionId
 from reconciler.core.status import IntentState, PauseScope
 from reconciler.store import settlements
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
 from reconciler.store.loading import load_one, standing_pauses
+from reconciler.store.locking import updated_in_order
 from reconciler.store.tables import INTENTS, LEGS, PAUSES, TRANSACTIONS
 
 _P = PAUSES.c
@@ -25,6 +26,7 @@ class SqlPauses:
 
     # --- libraries, and everything -------------------------------------------
 
+    @repeated_once
     def pause(self, pause: Pause) -> bool:
         """Stop a library or everything; False when it is stopped already."""
         values = {
@@ -41,6 +43,7 @@ class SqlPauses:
             return False
         return True
 
+    @repeated_once
     def resume(self, tenant: HostLmsCode | None, entry: HistoryEntry) -> bool:
         """End the pause of a library, or of everything; what it covered is due then."""
         with self._database.write() as connection:
@@ -60,6 +63,7 @@ class SqlPauses:
 
     # --- single transactions -------------------------------------------------
 
+    @repeated_once
     def pause_transaction(self, id: TransactionId, pause: Pause, entry: HistoryEntry) -> bool:
         """Stop one; False when it is stopped already. Raises UnknownTransaction.
 
@@ -76,6 +80,7 @@ class SqlPauses:
                 settlements.append(connection, id, (entry,))
         return bool(paused)
 
+    @repeated_once
     def resume_transaction(self, id: TransactionId, entry: HistoryEntry) -> bool:
         """End its own pause; False when there is none. Raises UnknownTransaction."""
         with self._database.write() as connection:
@@ -123,6 +128,5 @@ def _within(tenant: HostLmsCode | None) -> list[ColumnElement[bool]]:
 
 
 def _make_due(connection: Connection, at: datetime, *which: Any) -> None:
-    connection.execute(
-        update(TRANSACTIONS).where(_T.next_poll_at > at, *which).values(next_poll_at=at)
-    )
+    later = updated_in_order(_T.id, _T.next_poll_at > at, *which)
+    connection.execute(later.values(next_poll_at=at))

@@ -25,9 +25,10 @@ from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
 from reconciler.core.status import IntentState, TenantState
 from reconciler.ports.quotas import CallsOfDay, Share, Slice
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
 from reconciler.store.libraries import locked_row
 from reconciler.store.loading import IDS_PER_STATEMENT
+from reconciler.store.locking import in_order
 from reconciler.store.tables import CALLS, INTENTS, LEGS, TENANTS, TRANSACTIONS
 
 FURTHEST = timedelta(seconds=30)
@@ -56,6 +57,7 @@ class SqlQuotas:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated_once
     def share(self, ask: Share) -> Slice:
         """Take a slice, add to the day's count, say what was found; all in one transaction."""
         with self._database.write() as connection:
@@ -86,6 +88,7 @@ class SqlQuotas:
         with self._database.read() as connection:
             return [CallsOfDay(**row) for row in connection.execute(chosen).mappings()]
 
+    @repeated_once
     def wake(self, tenant: HostLmsCode, now: datetime, most: int | None = None) -> int:
         """Make due what failed, or was not begun, while the library rested: all of it, or the
         `most` that would be due first. How many transactions that were.
@@ -104,8 +107,9 @@ class SqlQuotas:
             .order_by(columns.next_poll_at)
             .limit(most)
         )
+        unclaimed = in_order(columns.id, columns.id.in_(chosen), columns.claimed_by.is_(None))
         with self._database.write() as connection:
-            ids = list(connection.execute(chosen).scalars())
+            ids = list(connection.execute(unclaimed).scalars())
             for start in range(0, len(ids), IDS_PER_STATEMENT):
                 some = ids[start : start + IDS_PER_STATEMENT]
                 connection.execute(

@@ -32,6 +32,7 @@ from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import ThingState
 from reconciler.ports.written import Intervention, Notice, Settlement, Written, happened_at
 from reconciler.store import rows
+from reconciler.store.locking import lock
 from reconciler.store.standing import MAY_FIRE
 from reconciler.store.tables import (
     HISTORY,
@@ -125,6 +126,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[bo
     """Write each; False for one whose claim was taken over or whose version has moved on."""
     if len(settlements) == 1:
         return [_settle_one(connection, settlements[0])]
+    lock(connection, _T.id, [each.before.id for each in settlements])
     together = connection.begin_nested()
     if _guarded(connection, settlements):
         _write_parts(connection, settlements)

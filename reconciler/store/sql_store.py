@@ -7,7 +7,7 @@ state, history and intents in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,12 +22,21 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Leg, Transaction, TransactionId
+from reconciler.core.model import (
+    HistoryEntry,
+    HostLmsCode,
+    Intent,
+    Leg,
+    LoanId,
+    Transaction,
+    TransactionId,
+)
 from reconciler.core.placing import Placing
 from reconciler.core.status import LIVE, OPEN_INTENTS, DcbStatus
 from reconciler.ports.leases import Owner
@@ -35,10 +44,19 @@ from reconciler.ports.reports import Filter, LateSince
 from reconciler.ports.store import Selection, Tried
 from reconciler.ports.written import Claim, Entrance, Intervention, Settlement
 from reconciler.store import admission, rows, settlements
-from reconciler.store.database import Database
+from reconciler.store.database import Database, repeated_once
 from reconciler.store.loading import complete, load, load_one
+from reconciler.store.locking import lock, updated_in_order
 from reconciler.store.standing import IS_COVERED
-from reconciler.store.tables import HISTORY, INTENTS, LEASES, LEGS, PLACINGS, TRANSACTIONS
+from reconciler.store.tables import (
+    HISTORY,
+    INTENTS,
+    LEASES,
+    LEGS,
+    PLACINGS,
+    THINGS,
+    TRANSACTIONS,
+)
 
 _T = TRANSACTIONS.c
 _LIVE = tuple(str(status) for status in LIVE)
@@ -53,11 +71,13 @@ class SqlStore:
         self._stale_writes = 0
 
     @property
+    @repeated_once
     def stale_writes(self) -> int:
         return self._stale_writes
 
     # --- claims --------------------------------------------------------------
 
+    @repeated_once
     def claim(
         self, selection: Selection, owner: Owner, now: datetime, until: datetime, limit: int
     ) -> list[Claim]:
@@ -65,7 +85,8 @@ class SqlStore:
         oldest due first.
 
         One statement: the rows are picked in a CTE (materialised and SKIP LOCKED on PostgreSQL,
-        so that two claimers neither wait for each other nor share a row).
+        so that two claimers neither wait for each other nor share a row). It waits for no row, so
+        it may take them in the order of their due times.
         """
         given = {
             **_asked_for(selection, now),
@@ -87,9 +108,11 @@ class SqlStore:
             for each in oldest_first
         ]
 
+    @repeated_once
     def release(self, claims: Sequence[Claim]) -> None:
         """Give claims back unsettled."""
         with self._database.write() as connection:
+            lock(connection, _T.id, [claim.transaction.id for claim in claims])
             for claim in claims:
                 connection.execute(
                     update(TRANSACTIONS)
@@ -97,6 +120,7 @@ class SqlStore:
                     .values(claimed_by=None, claimed_until=None)
                 )
 
+    @repeated_once
     def rescue(self, is_dead: Callable[[Owner], bool]) -> int:
         """Free the claims of owners that are known to be dead; how many transactions it freed."""
         held = select(_T.claimed_by).where(_T.claimed_by.is_not(None)).distinct()
@@ -105,29 +129,26 @@ class SqlStore:
         dead = [owner for owner in owners if is_dead(Owner(owner))]
         if not dead:
             return 0
-        freed = (
-            update(TRANSACTIONS)
-            .where(_T.claimed_by.in_(dead))
-            .values(claimed_by=None, claimed_until=None)
+        freed = updated_in_order(_T.id, _T.claimed_by.in_(dead)).values(
+            claimed_by=None, claimed_until=None
         )
         with self._database.write() as connection:
             return connection.execute(freed).rowcount
 
+    @repeated_once
     def pull_in(self, now: datetime, intervals: Mapping[DcbStatus, timedelta]) -> int:
         """Bring next looks forward that lie more than their status' interval ahead; how many."""
         pulled = 0
-        with self._database.write() as connection:
-            for status, interval in intervals.items():
-                late = (
-                    update(TRANSACTIONS)
-                    .where(_T.status == str(status), _T.next_poll_at > now + interval)
-                    .values(next_poll_at=now + interval)
-                )
-                pulled += connection.execute(late).rowcount
+        for status, interval in intervals.items():
+            late = _T.next_poll_at > now + interval
+            nearer = updated_in_order(_T.id, _T.status == str(status), late)
+            with self._database.write() as connection:
+                pulled += connection.execute(nearer.values(next_poll_at=now + interval)).rowcount
         return pulled
 
     # --- settlements ---------------------------------------------------------
 
+    @repeated_once
     def settle(self, batch: Sequence[Settlement]) -> list[bool]:
         """Write each; False for one whose claim was taken over or whose version has moved on."""
         with self._database.write() as connection:
@@ -200,6 +221,7 @@ class SqlStore:
 
     # --- people's words ------------------------------------------------------
 
+    @repeated_once
     def add(self, entrance: Entrance) -> bool:
         """Store a new transaction; False when the id is known already (nothing is changed)."""
         try:
@@ -211,6 +233,7 @@ class SqlStore:
             raise
         return True
 
+    @repeated_once
     def reopen(self, entrance: Entrance, version: int) -> bool:
         """Begin again with another lender; False when the transaction has moved on meanwhile."""
         with self._database.write() as connection:
@@ -221,31 +244,47 @@ class SqlStore:
         with self._database.read() as connection:
             return admission.suppliers_tried(connection, id)
 
+    def loans_of_others(
+        self, host_lms: HostLmsCode, loan_ids: Collection[LoanId], id: TransactionId
+    ) -> frozenset[LoanId]:
+        """Those of these loans of a library that belong to another transaction than `id`, a live
+        or an ended one: one step in two indexes for each."""
+        given = {"host_lms": host_lms, "loan_ids": list(loan_ids), "of_id": id}
+        with self._database.read() as connection:
+            found = connection.execute(_LOANS_OF_OTHERS, given).scalars()
+            return frozenset(LoanId(each) for each in found)
+
     def placing(self, id: TransactionId) -> Placing | None:
         """What it is placed with; None once that is forgotten."""
         with self._database.read() as connection:
             document = connection.execute(_PLACING, {"of_id": id}).scalar()
         return None if document is None else rows.placing(document)
 
-    def amend(self, id: TransactionId, legs: Sequence[Leg], entry: HistoryEntry) -> None:
-        """Replace legs by a person's word and make the transaction due; raises as `get`.
+    @repeated_once
+    def amend(self, before: Transaction, legs: Sequence[Leg], entry: HistoryEntry) -> bool:
+        """Replace legs by a person's word and make the transaction due; False when it has moved on
+        since it was read as `before`.
 
         The version moves on, so a look that is under way is settled by nobody and looked anew.
         """
-        with self._database.write() as connection:
-            after = load_one(connection, id).with_legs({leg.role: leg for leg in legs})
-            settlements.update_legs(connection, id, legs)
-            connection.execute(
-                update(TRANSACTIONS)
-                .where(_T.id == id)
-                .values(
-                    version=_T.version + 1,
-                    next_poll_at=entry.at,
-                    sights=rows.sights_values(after),
-                )
+        after = before.with_legs({leg.role: leg for leg in legs})
+        amended = (
+            update(TRANSACTIONS)
+            .where(_T.id == before.id, _T.version == before.version)
+            .values(
+                version=_T.version + 1,
+                next_poll_at=entry.at,
+                sights=rows.sights_values(after),
             )
-            settlements.append(connection, id, (entry,))
+        )
+        with self._database.write() as connection:
+            if connection.execute(amended).rowcount != 1:
+                return False
+            settlements.update_legs(connection, before.id, legs)
+            settlements.append(connection, before.id, (entry,))
+        return True
 
+    @repeated_once
     def intervene(self, intervention: Intervention, now: datetime) -> bool:
         """Write a person's command; False while a process is at work on the transaction, when it
         has moved on, or when a pause forbids it."""
@@ -336,6 +375,16 @@ def _taking(shape: _Shape) -> ReturningUpdate[Any]:
 
 
 _PLACING = select(PLACINGS.c.document).where(PLACINGS.c.transaction_id == bindparam("of_id"))
+_LOANS_OF_OTHERS = union(
+    *(
+        select(table.c.loan_id).where(
+            table.c.host_lms == bindparam("host_lms"),
+            table.c.loan_id.in_(bindparam("loan_ids", expanding=True)),
+            table.c.transaction_id != bindparam("of_id"),
+        )
+        for table in (THINGS, LEGS)
+    )
+)
 _MINE = LEASES.c.owner == bindparam("of_owner")
 _TERMS = select(LEASES.c.tenant, LEASES.c.term).where(_MINE)
 

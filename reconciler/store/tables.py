@@ -100,6 +100,13 @@ class LegRow(SQLModel, table=True):
     __table_args__ = (
         Index("legs_request", "host_lms", "request_id"),
         Index("legs_item", "host_lms", "item_pid"),
+        Index(
+            "legs_loan",
+            "host_lms",
+            "loan_id",
+            sqlite_where=text("loan_id IS NOT NULL"),
+            postgresql_where=text("loan_id IS NOT NULL"),
+        ),
     )
 
     transaction_id: str = Field(primary_key=True, foreign_key="transactions.id")
@@ -183,7 +190,16 @@ class ThingRow(SQLModel, table=True):
     """The ledger: what exists in an Alma for a lend, and what became of it."""
 
     __tablename__ = "things"
-    __table_args__ = (Index("things_of_transaction", "transaction_id"),)
+    __table_args__ = (
+        Index("things_of_transaction", "transaction_id"),
+        Index(
+            "things_loan",
+            "host_lms",
+            "loan_id",
+            sqlite_where=text("loan_id IS NOT NULL"),
+            postgresql_where=text("loan_id IS NOT NULL"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     transaction_id: str = Field(foreign_key="transactions.id")

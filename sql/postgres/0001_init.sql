@@ -108,6 +108,8 @@ CREATE TABLE legs (
 );
 CREATE INDEX legs_request ON legs (host_lms, request_id);
 CREATE INDEX legs_item ON legs (host_lms, item_pid);
+-- Whose a loan is that a library shows: one copy goes out for many lends of one virtual patron.
+CREATE INDEX legs_loan ON legs (host_lms, loan_id) WHERE loan_id IS NOT NULL;
 
 CREATE TABLE history (
     transaction_id VARCHAR NOT NULL REFERENCES transactions (id),
@@ -199,6 +201,7 @@ CREATE TABLE things (
     CONSTRAINT thing_state_is_known CHECK (state IN ('present', 'gone', 'handed_over'))
 );
 CREATE INDEX things_of_transaction ON things (transaction_id);
+CREATE INDEX things_loan ON things (host_lms, loan_id) WHERE loan_id IS NOT NULL;
 
 -- What a request is placed with. Kept only until the book has left: it names a reader.
 CREATE TABLE placings (

@@ -174,7 +174,7 @@ def test_two_people_at_once_one_is_written(store: SqlStore) -> None:
 def test_a_settlement_that_is_refused_gives_its_claim_back(store: SqlStore) -> None:
     add(store)
     (held,) = claim(store)
-    store.amend(ID, [leg(Role.SUPPLIER)], said("evidence"))
+    assert store.amend(held.transaction, [leg(Role.SUPPLIER)], said("evidence"))
     assert store.settle([moved(held)]) == [False]
     assert [each.transaction.id for each in claim(store)] == [ID]
 

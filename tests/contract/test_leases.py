@@ -99,7 +99,7 @@ def test_a_person_who_spoke_meanwhile_is_no_stale_write(
     add(store, "t-1")
     lease_of(SqlLeases(database), ME)
     (claim,) = claims(store, ME)
-    store.amend(TransactionId("t-1"), [claim.transaction.supplier], command("evidence"))
+    assert store.amend(claim.transaction, [claim.transaction.supplier], command("evidence"))
     assert store.settle([Settlement(claim, claim.transaction, (hop(),))]) == [False]
     assert store.stale_writes == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -330,6 +330,26 @@ async def test_a_renewal_is_carried_to_the_lender_once(lab: Lab) -> None:
     rows = [row for row in lab.app.store.history(after.id) if row.rule == "SupplierRenewal"]
     assert len(rows) == 1
     assert later.date().isoformat() in (rows[0].detail or "")
+
+
+async def test_a_loan_that_is_never_due_is_carried_to_the_lender_as_alma_writes_it(
+    lab: Lab,
+) -> None:
+    book = await at_status(lab, S.LOANED)
+    never = datetime(9999, 12, 31, 22, 59, tzinfo=UTC)
+    lab.borrower.change_due_date(readers_loan(lab, book).loan_id, never)
+    after = await lab.rest(book)
+    assert intents(lab, book, EffectKind.RENEWED)[-1].state is IntentState.DONE
+    (due,) = [
+        loan["due_date"]
+        for loan in lab.lender.state()["loans"]
+        if loan["loan_id"] == after.supplier.loan_id
+    ]
+    assert str(due).startswith("9999-12-31")
+    asked = len(intents(lab, book, EffectKind.RENEWED))
+    lab.clock.advance(DAY)
+    await lab.look(book)
+    assert len(intents(lab, book, EffectKind.RENEWED)) == asked
 
 
 async def test_a_renewal_of_a_loan_that_was_taken_over_is_carried_too(lab: Lab) -> None:

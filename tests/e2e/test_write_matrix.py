@@ -68,6 +68,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "done, 500": {"kind": "json_500", "when": "after"},
     "done, HTML": {"kind": "html_200", "when": "after"},
     "done, cut JSON": {"kind": "truncated"},
+    "done, 200 with an error": {"kind": "error", "when": "after", "status": 200, "code": "401873"},
+    "not done, 200 with an error": {"kind": "error", "status": 200, "code": "401873"},
     "not done, time-out": {"kind": "hang", "when": "before"},
     "refused connect": {},
     "429": {"kind": "per_second", "when": "before"},

@@ -88,6 +88,18 @@ def test_dates_and_times(value: Any, expected: datetime | None) -> None:
     assert document.instant({"at": value}, "at") == expected
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["2018-08-10T18:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T22:59:00Z", "9500-01-01Z"],
+)
+def test_what_is_written_is_read_as_the_same(value: str) -> None:
+    read = document.instant({"at": value}, "at")
+    assert read is not None
+    written = document.written(read)
+    assert document.instant({"at": written}, "at") == read
+    assert written[:4] == ("2018" if value.startswith("2018") else "9999")
+
+
 def test_a_request_is_placed_at_its_time_or_not_before_the_day_before_its_date() -> None:
     timed = {"request_status": "HISTORY", "request_time": "2021-05-18T17:28:29.880Z"}
     dated = {"request_status": "HISTORY", "request_date": "2021-05-18Z"}

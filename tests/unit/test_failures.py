@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from reconciler.alma.failures import masked, of_answer, of_transport
+from reconciler.core.model import HostLmsCode, Intent
+from reconciler.core.status import EffectKind, IntentState, Role
+from reconciler.engine.effects import ending
 from reconciler.errors import AlmaFailure, FailureKind
 
 K = FailureKind
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+INTENT = Intent(
+    "i-1", EffectKind.SUPPLIER_LOAN, Role.SUPPLIER, HostLmsCode("uni-a"), IntentState.SENT, 0
+)
 
 
 def refused(status: int, content: bytes) -> AlmaFailure:
@@ -64,6 +72,78 @@ def test_a_not_found_code_counts_whatever_the_status(status: int) -> None:
 )
 def test_kinds(status: int, content: bytes, kind: FailureKind) -> None:
     assert refused(status, content).kind is kind
+
+
+XML_ERRORS = (
+    '<web_service_result xmlns="http://com/exlibris/urm/general/xmlbeans"><errorsExist>true'
+    "</errorsExist><errorList>{}</errorList></web_service_result>"
+)
+XML_ERROR = "<error><errorCode>{}</errorCode><errorMessage>No.</errorMessage></error>"
+AS_AN_OBJECT = (
+    '{"web_service_result":{"errorsExist":true,"errorList":{"error":'
+    '{"errorCode":"401873","errorMessage":"No.","trackingId":"unknown"}}}}'
+)
+
+SHAPES = {
+    "list": body("401873", "No."),
+    "no result, no tracking id": b'{"errorList":{"error":[{"errorCode":"401873"}]}}',
+    "object, wrapped": AS_AN_OBJECT.encode(),
+    "XML": XML_ERRORS.format(XML_ERROR.format("401873")).encode(),
+    "XML, several": XML_ERRORS.format(
+        "".join(map(XML_ERROR.format, ("401652", "401873")))
+    ).encode(),
+    "not found": body("401697", "Request Id is not valid."),
+    "key": XML_ERRORS.format(XML_ERROR.format("UNAUTHORIZED")).encode(),
+    "throttled": b'{"errorList":{"error":[{"errorCode":"PER_SECOND_THRESHOLD"}]},'
+    b'"errorsExist":true,"result":null}',
+    "day is over": body("DAILY_THRESHOLD"),
+    "already there": body("401136"),
+    "no list": b'{"errorsExist":true,"result":null}',
+    "HTML": b"<html><body>login</body></html>",
+    "plain text": b"OK",
+    "cut": b'{"errorsExist":true,"errorList":{"error":[{"errorC',
+}
+"""The error bodies of alma-api.md §1.2."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("status", [200, 201, 204, 500, 502, 503])
+def test_an_error_that_comes_without_a_4xx_proves_nothing_of_a_write(
+    shape: str, status: int
+) -> None:
+    with pytest.raises(AlmaFailure) as caught:
+        of_answer(status, SHAPES[shape], to_a_write=True)
+    failure = caught.value
+    assert failure.kind is (K.UNREADABLE if status < 300 else K.SERVER_ERROR)
+    ended = ending.failed(INTENT, failure, NOW, timedelta(seconds=60))
+    assert (ended.intent.state, ended.park) == (IntentState.AMBIGUOUS, None)
+    assert not ending.is_refusal(failure)
+    told = shape not in ("no list", "HTML", "plain text", "cut")
+    assert (failure.code is not None) is told
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ("list", K.REFUSED),
+        ("not found", K.REFUSED),
+        ("key", K.CREDENTIALS),
+        ("throttled", K.THROTTLED),
+        ("day is over", K.QUOTA_EXHAUSTED),
+        ("no list", K.UNREADABLE),
+        ("HTML", K.UNREADABLE),
+    ],
+)
+def test_of_a_read_it_is_what_its_code_says(shape: str, kind: FailureKind) -> None:
+    assert refused(200, SHAPES[shape]).kind is kind
+    assert refused(400, SHAPES[shape]).kind is kind
+
+
+@pytest.mark.parametrize("shape", ["list", "object, wrapped", "XML", "not found", "already there"])
+def test_a_write_is_refused_by_a_4xx(shape: str) -> None:
+    with pytest.raises(AlmaFailure) as caught:
+        of_answer(400, SHAPES[shape], to_a_write=True)
+    assert caught.value.kind is K.REFUSED
 
 
 def test_a_success_is_its_document() -> None:

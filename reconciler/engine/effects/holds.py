@@ -88,7 +88,8 @@ class EnsureHold(PlainVerb):
             loans = await work.alma.item_loans(
                 key.mms_id, key.holding_id, key.item_pid, completed=completed
             )
-            if our_loan(work.transaction, work.leg, loans) is not None:
+            mine = await work.not_of_others(work.leg, loans)
+            if our_loan(work.transaction, work.leg, mine) is not None:
                 return True
         return False
 

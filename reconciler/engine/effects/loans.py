@@ -56,18 +56,23 @@ async def _find_ours(
     been renamed.
     """
     leg = work.leg
-    ours = our_loan(work.transaction, leg, active)
-    strangers = [loan for loan in active if not is_our_user(leg, loan.user_id)]
-    if ours is not None or not strangers or leg.user_id is None:
-        return leg, ours
-    try:
-        user = await work.alma.user(leg.user_id)
-    except AlmaFailure as failure:
-        if is_absent(failure, Subject.USER):
-            return user_absent(work)
-        raise
-    leg = replace(leg, user_primary_id=user.primary_id)
-    return leg, our_loan(work.transaction, leg, active)
+    mine = await work.not_of_others(leg, active)
+    ours = our_loan(work.transaction, leg, mine)
+    strangers = [loan for loan in mine if not is_our_user(leg, loan.user_id)]
+    if ours is None and strangers and leg.user_id is not None:
+        try:
+            user = await work.alma.user(leg.user_id)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.USER):
+                return user_absent(work)
+            raise
+        leg = replace(leg, user_primary_id=user.primary_id)
+        mine = await work.not_of_others(leg, active)
+        ours = our_loan(work.transaction, leg, mine)
+    if ours is None and len(mine) < len(active):
+        told = "the item is still on loan for another lend of the same reader"
+        return needs_a_person(ParkReason.ON_LOAN_TO_OTHER, told)
+    return leg, ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,8 @@ class EnsureLoan(PlainVerb):
         completed = await work.alma.item_loans(
             key.mms_id, key.holding_id, key.item_pid, completed=True
         )
-        if leg.request_placed_at and our_loan(work.transaction, leg, completed) is not None:
+        over = our_loan(work.transaction, leg, await work.not_of_others(leg, completed))
+        if leg.request_placed_at and over is not None:
             return Moot("the loan was made and is over already")
         stands = hold is not None and hold.state in LIVE_REQUEST
         item = await item_of(work, key)

@@ -35,6 +35,7 @@ from reconciler.engine.effects import ending
 from reconciler.engine.effects.ending import Ending
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.effects.work import Blocked, Made, Missing, Moot, Sight, Work
+from reconciler.engine.others import OtherLends
 from reconciler.engine.settling import ACTOR, Settler, as_written
 from reconciler.engine.storage import Storage
 from reconciler.errors import AlmaFailure
@@ -349,6 +350,7 @@ class EffectRunner:
             placing,
             now,
             self.new_id,
+            OtherLends(self.store, self.storage),
         )
 
 

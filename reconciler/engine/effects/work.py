@@ -6,17 +6,18 @@ write. It never retries and never decides what a failure means: that is the runn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from reconciler.core.mapping import NOT_FOUND_CODES, Subject
-from reconciler.core.model import Barcode, Intent, Leg, Thing, Transaction
+from reconciler.core.model import Barcode, Intent, Leg, LoanSight, Thing, Transaction
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import LibraryConfig, Placing, marker, system_number
 from reconciler.core.refusals import refusal_rule
 from reconciler.core.status import ThingKind, ThingState
+from reconciler.engine.others import OtherLends
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import AlmaWriter, ItemKey
 
@@ -74,6 +75,7 @@ class Work:
     placing: Placing | None
     now: datetime
     new_id: Callable[[], str]
+    others: OtherLends
 
     @property
     def leg(self) -> Leg:
@@ -131,6 +133,10 @@ class Work:
         if not (of.mms_id and of.holding_id and of.item_pid):
             raise LookupError("an item without its ids")
         return ItemKey(of.mms_id, of.holding_id, of.item_pid)
+
+    async def not_of_others(self, leg: Leg, loans: Sequence[LoanSight]) -> tuple[LoanSight, ...]:
+        """These loans of the item without those of other lends."""
+        return await self.others.left_out(self.transaction, leg, loans)
 
 
 class Verb(Protocol):

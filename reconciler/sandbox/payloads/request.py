@@ -73,6 +73,8 @@ def request_tree(renderer: Renderer, request: Request) -> Tree:
             "item_id": request.item_pid or None,
         }
     )
+    if not renderer.tenant.dialect.request_times:
+        del tree["request_time"]
     return _without_absent(tree)
 
 
