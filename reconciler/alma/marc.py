@@ -14,6 +14,11 @@ from defusedxml import ElementTree
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
+_PARTS = frozenset({"leader", "controlfield", "datafield"})
+
+
+class NotMarc(ValueError):
+    """A text that should be a MARC record, and shows nothing of one."""
 
 
 def bib(title: str, author: str | None, system_number: str, today: date) -> bytes:
@@ -46,7 +51,7 @@ def clean(text: str) -> str:
 
 
 def system_numbers(record: str) -> tuple[str, ...]:
-    """Every 035 $a of a MARCXML record as Alma hands it out; () when it cannot be read."""
+    """Every 035 $a of a MARCXML record as Alma hands it out. Raises NotMarc."""
     return tuple(
         (subfield.text or "").strip()
         for field in _fields(record, "035")
@@ -57,7 +62,7 @@ def system_numbers(record: str) -> tuple[str, ...]:
 
 def availability(record: str) -> tuple[tuple[str, ...], ...]:
     """$8, $e, $f and $g of every AVA (alma-api.md §8), sorted: their order says nothing. ""
-    where a subfield is missing; () when there is no AVA or the record cannot be read."""
+    where a subfield is missing; () when there is no AVA. Raises NotMarc."""
     found = []
     for field in _fields(record, "AVA"):
         words = {subfield.get("code"): (subfield.text or "").strip() for subfield in field}
@@ -68,14 +73,16 @@ def availability(record: str) -> tuple[tuple[str, ...], ...]:
 def _fields(record: str, tag: str) -> list[Element]:
     """The data fields with this tag. The prolog says UTF-16, which it is not (fixtures 42)."""
     try:
-        root = ElementTree.fromstring(_PROLOG.sub("", record))
-    except (ParseError, ValueError):
-        return []
-    return [
-        field
-        for field in root.iter()
-        if field.tag.rpartition("}")[2] == "datafield" and field.get("tag") == tag
-    ]
+        parts = list(ElementTree.fromstring(_PROLOG.sub("", record)).iter())
+    except (ParseError, ValueError) as error:
+        raise NotMarc("a MARC record that is cut short or broken") from error
+    if not any(_name(part) in _PARTS for part in parts):
+        raise NotMarc("a MARC record without any field")
+    return [part for part in parts if _name(part) == "datafield" and part.get("tag") == tag]
+
+
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 def _record(kind: str) -> tuple[Element, Element]:

@@ -9,7 +9,7 @@ from typing import Literal, get_args, get_type_hints
 Blank = Literal["nulls", "empty_value", "empty_object", "absent", "null", "desc_only"]
 Shape = Literal["list", "no_result", "object", "wrapped", "wrapped_object", "xml", "several"]
 Dates = Literal["millis", "seconds", "offset", "micros"]
-Closed = Literal["HISTORY", "401694", "401697", "401907", "NOT_FOUND", "401652"]
+Closed = Literal["HISTORY", "401694", "401697", "401907", "401652"]
 
 
 @dataclass(frozen=True, slots=True)
