@@ -56,8 +56,8 @@ _ALMA_SAYS = frozenset(
     organization parameter parse partner path patron patron's physical pickup pid please po poline
     policy primary process put received record refresh remote request requested requestid requests
     resource rest restricted routing scan scope search see set sharing shipping source status step
-    storage the there this threshold title unauthorized unique unknown unsupported update uri url
-    user value vocabulary warning work workflow xml your zone
+    storage the there this threshold title tracking unauthorized unique unknown unsupported update
+    uri url user value vocabulary warning work workflow xml your zone
     """.split()  # noqa: SIM905 - as a list it would fill a page
 )
 """Words that Alma's messages write with a capital. Any other such word may be a name: a message

@@ -56,20 +56,25 @@ async def _walk(
 ) -> dict[str, Node]:
     """The rows of one walk. Raises _NotWholeError.
 
-    The list is whole when its distinct ids reach the total, the same on each page. Alma may keep
-    its pages shorter than it was asked to, so a short page is no end; where there is no total, or
-    one that the rows exceed, the end is a page that shows no new row.
+    The list is whole when its distinct ids reach the total, the same on each page. One that ends
+    while another begins leaves the total as it is: so each page begins with the last row of the
+    one before, which shows that nothing moved. Alma may keep its pages shorter than it was asked
+    to, so a short page is no end; where there is no total, or one that the rows exceed, the end is
+    a page that shows no new row.
     """
     page = _page(await read(call), name, key)
-    found, offset = dict(page.rows), page.length
-    total, has_new = page.total, bool(page.rows)
+    found, total, offset = dict(page.rows), page.total, page.length
+    has_new = bool(found)
     while "limit" in call.query and has_new and not _is_reached(total, len(found), offset):
-        page = _page(await read(call.with_query(offset=str(offset))), name, key)
+        overlap = 1 if page.length > 1 else 0
+        page = _page(await read(call.with_query(offset=str(offset - overlap))), name, key)
         if page.total != total:
             raise _NotWholeError("whose total changed while it was read")
+        if overlap and page.rows and not page.rows.keys() & found.keys():
+            raise _NotWholeError("whose rows moved while it was read")
         has_new = not page.rows.keys() <= found.keys()
         found |= page.rows
-        offset += page.length
+        offset += page.length - overlap
     if total is not None and len(found) < total:
         raise _NotWholeError(f"that ends before its total: {len(found)} of {total}")
     return found

@@ -14,11 +14,10 @@ from defusedxml import ElementTree
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
-_PARTS = frozenset({"leader", "controlfield", "datafield"})
 
 
 class NotMarc(ValueError):
-    """A text that should be a MARC record, and shows nothing of one."""
+    """A text that should be a record, and shows nothing of one."""
 
 
 def bib(title: str, author: str | None, system_number: str, today: date) -> bytes:
@@ -71,18 +70,21 @@ def availability(record: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _fields(record: str, tag: str) -> list[Element]:
-    """The data fields with this tag. The prolog says UTF-16, which it is not (fixtures 42)."""
+    """The data fields with this tag; none where the record is no MARC (Dublin Core is recorded).
+
+    The prolog says UTF-16, which it is not (fixtures 42).
+    """
     try:
         parts = list(ElementTree.fromstring(_PROLOG.sub("", record)).iter())
     except (ParseError, ValueError) as error:
-        raise NotMarc("a MARC record that is cut short or broken") from error
-    if not any(_name(part) in _PARTS for part in parts):
-        raise NotMarc("a MARC record without any field")
-    return [part for part in parts if _name(part) == "datafield" and part.get("tag") == tag]
-
-
-def _name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
+        raise NotMarc("a record that is cut short or broken") from error
+    if len(parts) == 1:
+        raise NotMarc("a record without any field")
+    return [
+        part
+        for part in parts
+        if part.tag.rpartition("}")[2] == "datafield" and part.get("tag") == tag
+    ]
 
 
 def _record(kind: str) -> tuple[Element, Element]:
