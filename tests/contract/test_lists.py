@@ -310,6 +310,24 @@ async def test_the_hold_of_a_row_without_an_id_may_be_ours(
     assert (await reader.request(VP, RequestId(hold.request_id))).state == "ACTIVE"
 
 
+@pytest.mark.parametrize(
+    ("field", "is_readable"), [("loan_date", False), ("return_date", True), ("due_date", True)]
+)
+async def test_loans_that_cannot_be_told_apart_in_time_are_unreadable(
+    reader: Surveyor, alma: Institution, sandbox: Sandbox, field: str, is_readable: bool
+) -> None:
+    """Whose a loan is, is told by when it began; the other dates tell nothing of that."""
+    alma.loan("A0001", VP, "MAIN")
+    alma.return_item("A0001", "MAIN")
+    key, odd = key_of(alma, "A0001"), "2026-12-20 23:59:59 Europe/Berlin"
+    sandbox.faults.add("set_field", path="/loans", times=None, field=field, value=odd)
+    if is_readable:
+        assert len(await reader.item_loans(*key, completed=True)) == 1
+        return
+    failure = await failing(reader.item_loans(*key, completed=True))
+    assert (failure.code, odd in str(failure)) == ("UNREADABLE_DATE", True)
+
+
 EVERY: dict[str, Callable[[Surveyor, Institution], Awaitable[object]]] = {
     "item_requests": lambda at, alma: at.item_requests(*key_of(alma, "A0001")),
     "item_loans": lambda at, alma: at.item_loans(*key_of(alma, "A0001"), completed=True),
