@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.alma import wire
-from reconciler.alma.document import Node, children, flag, text
+from reconciler.alma.document import Node, children, flag
 from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
 from reconciler.alma.lists import PAGE, whole_list
@@ -142,9 +142,7 @@ class Reader:
     ) -> tuple[str, ...]:
         """alma-api.md §3.6: a type that is not listed is not offered."""
         path = (*item_path(mms_id, holding_id, pid), "request-options")
-        tree = await self._gateway.read(get(*path, user_id=user_id))
-        rows = children(tree, "request_option")
-        return tuple(each for row in rows if (each := text(row, "type")) is not None)
+        return tuple(await self._list(get(*path, user_id=user_id), "request_option", "type"))
 
     async def has_location(self, library: str, location: str) -> bool:
         """Whether this library has this location (alma-api.md §7)."""

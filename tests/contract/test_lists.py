@@ -348,3 +348,20 @@ async def test_no_list_is_empty_because_its_rows_are_missing(
     assert await EVERY[name](reader, alma) is not None
     sandbox.faults.add("empty_page", times=None)
     assert "ends before its total" in str(await failing(EVERY[name](reader, alma)))
+
+
+UNCOUNTED: dict[str, Callable[[Surveyor, Institution], Awaitable[object]]] = {
+    "request_options": lambda at, alma: at.request_options(*key_of(alma, "A0001"), VP),
+    "codes": lambda at, _: at.codes("UserGroups"),
+}
+
+
+@pytest.mark.parametrize("name", [*EVERY, *UNCOUNTED])
+async def test_what_is_no_list_is_not_an_empty_one(
+    reader: Surveyor, alma: Institution, sandbox: Sandbox, name: str
+) -> None:
+    read = {**EVERY, **UNCOUNTED}[name]
+    assert await read(reader, alma) is not None
+    sandbox.faults.add("status", times=None, status=200, body='{"link":"x"}',
+                       content_type="application/json")  # fmt: skip
+    assert "is no list" in str(await failing(read(reader, alma)))
