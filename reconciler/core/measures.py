@@ -77,6 +77,10 @@ def lags_behind(role: Role) -> Callable[[View], Finding]:
         seen = tuple(each for of in _readers_sides(view) for each in of.evidence(Resource.LOAN))
         if not seen:
             return Finding(Verdict.NO, "no active loan of the reader's was seen in this look")
+        for each in (*_readers_sides(view), side):
+            if each.loan is not None and each.loan.raw_due_at is not None:
+                told = f"the {each.role}'s due date cannot be read (“{each.loan.raw_due_at}”)"
+                return Finding(Verdict.WAITS, told, seen)
         latest = _latest(view)
         if latest is None:
             return Finding(Verdict.NO, "the reader's loan shows no due date", seen)

@@ -209,6 +209,9 @@ class EnsureDueDate(PlainVerb):
             raise
         if loan.state is not LoanState.ACTIVE:
             return Moot("the loan is over")
+        if loan.raw_due_at is not None:
+            told = f"the due date of the {work.intent.role}'s loan cannot be read"
+            return needs_a_person(ParkReason.UNREADABLE_DATE, f"{told} (“{loan.raw_due_at}”)")
         if loan.due_at is not None and loan.due_at >= wanted - SAME_DUE_DATE:
             taken = replace(leg, loan_due_at=loan.due_at)
             return Made(leg=taken, note=f"due {loan.due_at.date().isoformat()}")
