@@ -244,7 +244,7 @@ async def test_a_holding_of_a_merged_bib_that_cannot_be_removed(
         if why == "Alma refuses":
             lab.sandbox.faults.add(
                 "error",
-                code="60212",
+                code="60340",  # time does not cure it
                 institution="uni-b",
                 method="DELETE",
                 path=rf"/holdings/{holding}\?",

@@ -7,12 +7,12 @@ transaction may have, given only what physically happened.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, Workflow
-from tests.journeys.plans import Plan
+from tests.journeys.plans import Oddity, Plan
 
 
 class Where(StrEnum):
@@ -45,6 +45,17 @@ class Event(StrEnum):
 UNTOLD = "closed untold"
 """The path of a lend whose hold ended so long unseen that its Alma had forgotten how."""
 
+IN_PLACE_ALL_ALONG = "closed, as its lender's Alma never saw it away"
+"""The path of a lend whose book came home unseen, and was never seen to have left."""
+
+CLOSED_AS_UNKNOWN = frozenset(
+    {"reader deleted", IN_PLACE_ALL_ALONG, Oddity.PAID_FOR, Oddity.PAID_AT_LENDER}
+)
+"""Where a person who closes cannot be told how it went."""
+
+BY_ALMAS_WORD = timedelta(minutes=1)
+"""So much later than a check-in, or its correction, an Alma may still show what was before."""
+
 HOME = frozenset({Where.SHELF, Where.NEXT_READER, Where.DEPARTMENT})
 
 
@@ -71,6 +82,10 @@ class Book:
     """The copies of other lenders that were asked for before: the plan of then, and the pid."""
     former_readers: list[str] = field(default_factory=list)
     """Ids that the reader's account had before."""
+    mistakes: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From when until when the lender's Alma said by mistake that the book was back."""
+    staffs_loans: int = 0
+    """Further loans to our reader that the lender's staff made."""
     seen_to: int = 0
     """How often a person took it up by hand."""
     first: dict[Event, datetime] = field(default_factory=dict)
@@ -89,6 +104,7 @@ class Book:
         self.former.append((self.plan, self.pid))
         self.plan, self.pid, self.barcode = other.plan, other.pid, other.barcode
         self.where, self.library = Where.SHELF, "MAIN"
+        self.mistakes, self.staffs_loans = [], 0
         for events in (self.first, self.last):
             for event in [each for each in events if each is not Event.CANCELLED]:
                 del events[event]
@@ -98,6 +114,12 @@ class Book:
 
     def ever(self, event: Event) -> bool:
         return event in self.first
+
+    def is_home_by_mistake(self, at: datetime) -> bool:
+        """Whether an Alma said for long enough, by then, that the book is at the lender's."""
+        return any(
+            since + BY_ALMAS_WORD <= at <= until + BY_ALMAS_WORD for since, until in self.mistakes
+        )
 
     @property
     def is_home(self) -> bool:
@@ -116,7 +138,7 @@ def ends_well(book: Book) -> frozenset[End]:
     unknown: set[End] = {(DcbStatus.FINALISED, Outcome.UNKNOWN)} if UNTOLD in book.paths else set()
     if book.ever(Event.LENT):
         outcomes = {Outcome.SUPPLIED}
-        if "reader deleted" in book.paths and "close by hand" in book.paths:
+        if "close by hand" in book.paths and CLOSED_AS_UNKNOWN & book.paths.keys():
             outcomes.add(Outcome.UNKNOWN)
         return frozenset((DcbStatus.FINALISED, outcome) for outcome in outcomes) | unknown
     ends = unknown

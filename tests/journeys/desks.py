@@ -22,12 +22,14 @@ from reconciler.core.status import (
     Workflow,
 )
 from reconciler.sandbox import ActRefused, AlmaError, Institution
-from reconciler.sandbox.records import ON_SHELF, Item, Request
+from reconciler.sandbox.records import ON_SHELF, Item, Loan, Request
 from reconciler.sandbox.view import View
 from tests.journeys.book import Book, Event, Where
 from tests.journeys.chance import Chance
 
 SHARING, VIRTUAL = "RES_OUT", "DCB"
+LOCAL = "a local reader"
+"""The comment of the holds that are no business of ours."""
 
 
 class Say(StrEnum):
@@ -58,6 +60,9 @@ class Desk(Protocol):
     def lend(self, book: Book, card: str) -> None: ...
 
     def renew(self, book: Book) -> bool: ...
+
+    def on_loan(self, book: Book) -> bool:
+        """Whether the library believes that somebody has it."""
 
     def keeps_for_us(self, book: Book) -> bool:
         """Whether it still waits on this hold shelf for our reader."""
@@ -128,12 +133,26 @@ class AlmaDesk:
         except AlmaError:
             self.alma.loan(item.pid, card, "MAIN", override=True)
 
+    def loan(self, book: Book) -> Loan | None:
+        item = self.item(book)
+        return None if item is None else View(self.alma).active_loan(item.pid)
+
+    def on_loan(self, book: Book) -> bool:
+        return self.loan(book) is not None
+
     def renew(self, book: Book) -> bool:
-        loan = View(self.alma).active_loan(self._known(book).pid)
+        loan = self.loan(book)
         try:
             return loan is not None and self.alma.renew(loan.loan_id).active
         except AlmaError:
             return False
+
+    def charge_again(self, book: Book) -> bool:
+        """Discharge and new charge; False where it is not on loan."""
+        if not self.on_loan(book):
+            return False
+        self.alma.charge_again(self._known(book).pid, "MAIN")
+        return True
 
     def keeps_for_us(self, book: Book) -> bool:
         ours = self.ours(book)
@@ -158,6 +177,24 @@ class AlmaDesk:
         self.alma.patron_cancels(ours.request_id)
         return True
 
+    def reissue(self, book: Book) -> bool:
+        """Our hold is placed anew; False where there is none, or the book is on loan by it."""
+        ours = self.ours(book)
+        if ours is None or ours.task == "Loan":
+            return False
+        self.alma.reissue_request(ours.request_id)
+        return True
+
+    def serve_first(self, book: Book, local: str) -> bool:
+        """The copy is sent to a local reader at the branch, whose hold is younger than ours."""
+        item = self._known(book)
+        try:
+            his = self.alma.place_hold(local, item.pid, "BRANCH", comment=LOCAL)
+        except AlmaError:
+            return False
+        self.alma.scan_in(item.pid, "MAIN", request_id=his.request_id)
+        return True
+
     def sent_to_department(self, book: Book) -> bool:
         """Damaged on the way: a work order; False where it is not in the catalogue any more."""
         item = self.item(book)
@@ -168,6 +205,9 @@ class AlmaDesk:
 
     def mark_lost(self, book: Book) -> None:
         self.alma.mark_lost(self._known(book).pid)
+
+    def pay_lost(self, book: Book) -> None:
+        self.alma.pay_lost(self._known(book).pid)
 
     def mark_missing(self, book: Book) -> None:
         self.alma.mark_missing(self._known(book).pid)
@@ -232,6 +272,9 @@ class ExternalDesk:
 
     def renew(self, book: Book) -> bool:  # noqa: ARG002 - nobody is told of it
         return True
+
+    def on_loan(self, book: Book) -> bool:
+        return book.ever(Event.LENT) and not book.ever(Event.RETURNED)
 
     def keeps_for_us(self, book: Book) -> bool:
         return not book.ever(Event.CANCELLED)

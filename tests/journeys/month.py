@@ -39,11 +39,11 @@ from reconciler.ports.written import Settlement
 from reconciler.sandbox import Institution, Sandbox, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
-from tests.journeys.book import UNTOLD, Book, Where
+from tests.journeys.book import IN_PLACE_ALL_ALONG, UNTOLD, Book, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
-from tests.journeys.people import Life
-from tests.journeys.plans import EXTERNAL, OF_THE_READER, Plan, draw
+from tests.journeys.plans import EXTERNAL, OF_THE_READER, Oddity, Plan, draw, draw_oddities
+from tests.journeys.ways import Life
 from tests.journeys.weather import Death, Line, Weather
 from tests.support.clock import FakeClock
 from tests.support.lab import acting_settings
@@ -118,6 +118,7 @@ class Month:
         self._file = folder / "month.db"
         self._settings = self._draw_settings()
         self._luck: dict[int, Chance] = {}
+        self._odds: dict[int, Chance] = {}
         self.books = [self._book(n) for n in range(journeys)]
         self.desks: dict[str, Desk] = {
             **{code: AlmaDesk(alma) for code, alma in self.almas.items()},
@@ -133,6 +134,9 @@ class Month:
 
     def _draw_plan(self, luck: Chance) -> Plan:
         return draw(luck, REQUESTS_WITHIN)
+
+    def _draw_oddities(self, odds: Chance) -> frozenset[Oddity]:
+        return draw_oddities(odds)
 
     def _draw_settings(self) -> Settings:
         """Settings and Almas that differ from month to month, as libraries do."""
@@ -171,9 +175,14 @@ class Month:
     def luck(self, book: Book) -> Chance:
         return self._luck[book.n]
 
+    def odds(self, book: Book) -> Chance:
+        """The luck of what people do beside: a stream of its own, so that it shifts no other."""
+        return self._odds[book.n]
+
     def _book(self, n: int) -> Book:
         luck = self._luck[n] = Chance(self.seed, self.number, n)
-        plan = self._draw_plan(luck)
+        odds = self._odds[n] = Chance(self.seed, self.number, n, "odd")
+        plan = replace(self._draw_plan(luck), oddities=self._draw_oddities(odds))
         shared = plan.mischief not in OF_THE_READER
         k = int(luck.between(0, READERS)) if shared else READERS + n
         card = f"R0{[*self.almas, EXTERNAL].index(plan.home) + 1}{k:03d}"
@@ -187,6 +196,11 @@ class Month:
                 self.almas[plan.lender].add_book(f"Book {n}", made.barcode, "MAIN", "STACKS").pid
             )
         return made
+
+    @property
+    def ends(self) -> datetime:
+        """Later than anything that happens in the month and at its close."""
+        return START + 12 * MONTH
 
     # --- the service -----------------------------------------------------------
 
@@ -412,11 +426,13 @@ class Month:
             cured = people.can_cure(self, book, transaction.parked.reason)
             again = cured and (book.seen_to < RETRIES_BY_HAND or not book.is_home)
             await self.by_hand(book, Command.RETRY if again else Command.CLOSE)
-        for transaction in self.app.store.find(Filter(DcbStatus.AWAITING_RETURN_TO_SUPPLIER)):
-            book = books.get(transaction.id)
-            told = any("reconciler close" in each.because for each in transaction.considered)
-            if book is not None and book.is_home and told:
-                await self.by_hand(book, Command.CLOSE)
+        for status in (DcbStatus.AWAITING_RETURN_TO_SUPPLIER, DcbStatus.RETURN_TRANSIT):
+            for transaction in self.app.store.find(Filter(status)):
+                book = books.get(transaction.id)
+                told = any("reconciler close" in each.because for each in transaction.considered)
+                if book is not None and book.is_home and told:
+                    book.took(IN_PLACE_ALL_ALONG)
+                    await self.by_hand(book, Command.CLOSE)
 
     async def _close_untold(self, book: Book) -> None:
         """No retry tells what Alma has forgotten: it is closed if the reader has not the book."""

@@ -7,7 +7,7 @@ what the service believes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,15 @@ from reconciler.core.status import DcbStatus, Workflow
 from reconciler.sandbox import AlmaError
 from reconciler.sandbox.records import Identifier
 from reconciler.sandbox.view import View
+from tests.journeys import oddities
 from tests.journeys.book import Book, Event, Where
-from tests.journeys.desks import AlmaDesk, Say, Slip
-from tests.journeys.plans import draw_next
+from tests.journeys.desks import LOCAL, AlmaDesk, Say, Slip
+from tests.journeys.plans import Oddity, draw_next
+from tests.journeys.ways import DAY, Life, obey, to_department
 
 if TYPE_CHECKING:
     from tests.journeys.month import Month
 
-Life = Iterator[timedelta | Awaitable[None]]
-DAY = timedelta(days=1)
 SHELF_DAYS = 8
 
 
@@ -41,6 +41,10 @@ def life(m: Month, book: Book) -> Life:
         return
     for other in (reader, next_reader, mischief, caller):
         m.begin(other(m, book))
+    for oddity in (oddities.checked_in_by_mistake, oddities.paid_at_lender):
+        m.begin(oddity(m, book))
+    for where in (Oddity.REISSUED_BY_LENDER, Oddity.REISSUED_AT_HOME):
+        m.begin(oddities.reissued(m, book, where))
     yield from the_book(m, book)
 
 
@@ -49,39 +53,6 @@ def the_book(m: Month, book: Book) -> Life:
     while not m.is_at_rest(book):
         yield from STEPS[book.where](m, book)
     book.in_hands = False
-
-
-def obey(m: Month, book: Book, slip: Slip) -> None:
-    """The book goes where the slip says."""
-    now, chance = m.now(), m.luck(book)
-    if slip.say is Say.SEND_OUT:
-        book.took("sent out again") if book.ever(Event.LEFT) else None
-        book.happened(Event.LEFT, now)
-        book.where, book.library = Where.OUTBOUND, _desk_of(chance.odds(0.12), book)
-    elif slip.say is Say.SEND_HOME:
-        if not book.ever(Event.LENT):
-            book.took("sent home unlent")
-        book.where, book.library = Where.HOMEBOUND, _desk_of(chance.odds(0.15), book)
-    elif slip.say is Say.CARRY:
-        book.took("scanned at the wrong library")
-        at_home = book.where in (Where.LENDERS_DESK, Where.SHELF, Where.DEPARTMENT)
-        at_home = at_home or book.plan.workflow is Workflow.EXPEDITED
-        book.where, book.library = (Where.LENDERS_DESK if at_home else Where.DESK), slip.library
-    elif slip.say is Say.FOR_US:
-        book.happened(Event.SHELVED, now)
-        book.where = Where.HOLD_SHELF
-    elif slip.say is Say.FOR_NEXT:
-        book.took("the next reader already waited")
-        book.where = Where.NEXT_READER
-    elif slip.say is Say.RESHELVE:
-        book.where = Where.SHELF
-
-
-def _desk_of(wrong: bool, book: Book) -> str:
-    """The library where it will be unpacked; by mistake, or habit, a branch."""
-    if wrong:
-        book.took("unpacked at the wrong library")
-    return "BRANCH" if wrong else "MAIN"
 
 
 # --- the book ----------------------------------------------------------------
@@ -97,7 +68,8 @@ def on_shelf(m: Month, book: Book) -> Life:
     if plan.lender_refuses and fresh and desk.refuse(book):
         book.took("refused by the lender")
         book.happened(Event.REFUSED, m.now())
-    elif desk.wants(book):
+        oddities.goes_elsewhere(m, book)
+    elif desk.wants(book) and not (fresh and oddities.goes_to_local_reader(m, book)):
         obey(m, book, desk.scan(book, "MAIN"))
 
 
@@ -155,7 +127,7 @@ def on_hold_shelf(m: Month, book: Book) -> Life:
             book.happened(Event.CANCELLED, m.now())
             desk.expire(book)
     yield m.luck(book).hours(1, 30)
-    if not desk.keeps_for_us(book):
+    if not desk.keeps_for_us(book) and not oddities.comes_after_all(m, book):
         obey(m, book, desk.scan(book, "MAIN"))
 
 
@@ -169,22 +141,31 @@ def with_reader(m: Month, book: Book) -> Life:
     for _ in range(plan.renews):
         yield chance.days(0.5, 5)
         book.took("renewed" if desk.renew(book) else "renewal refused")
+    yield from oddities.charged_again(m, book)
     yield chance.days(0.2, 12) * min(plan.pace, 1)
-    if plan.mischief == "lost by the reader" and not book.ever(Event.LOST):
+    is_known = desk.on_loan(book)
+    if plan.mischief == "lost by the reader" and not book.ever(Event.LOST) and is_known:
         yield from _lose(m, book, "lost by the reader", desk.mark_lost)
         return
-    if plan.claims_returned:
+    if plan.claims_returned and is_known:
         book.took("claimed returned")
         book.excuses.add(ParkReason.CLAIMED_RETURNED)
         desk.claim_returned(book)
         yield chance.days(1, 5)
+    if oddities.brought_to_lender(m, book):
+        return
     wrong = chance.odds(0.15)
     if wrong:
         book.took("returned at the wrong library")
     book.happened(Event.RETURNED, m.now())
     if plan.workflow is Workflow.EXPEDITED:
         book.happened(Event.HOME, m.now())
-    obey(m, book, desk.scan(book, "BRANCH" if wrong else "MAIN"))
+    slip = desk.scan(book, "BRANCH" if wrong else "MAIN")
+    if slip.say is Say.UNKNOWN:
+        book.took("returned when its record was gone")
+        slip = Slip(Say.SEND_HOME)
+    obey(m, book, slip)
+    yield from oddities.home_at_once(m, book, slip)
 
 
 def homebound(m: Month, book: Book) -> Life:
@@ -202,14 +183,15 @@ def at_lenders_desk(m: Month, book: Book) -> Life:
     obey(m, book, slip)
     damaged = book.plan.mischief == "work order at home" and isinstance(desk, AlmaDesk)
     if damaged and book.where is Where.SHELF and book.ever(Event.LENT):
-        _to_department(m, book, "work order at home")
+        to_department(m, book, "work order at home")
 
 
 def with_next_reader(m: Month, book: Book) -> Life:
     """The lender's own reader, who waited for it, takes it and brings it back."""
     desk = m.desk(book.plan.lender)
     yield m.luck(book).days(0.2, 3)
-    desk.lend(book, f"local-{book.n}")
+    if not desk.on_loan(book):
+        desk.lend(book, f"local-{book.n}")
     yield m.luck(book).days(1, 6)
     obey(m, book, desk.scan(book, "MAIN"))
 
@@ -218,7 +200,13 @@ def lost(m: Month, book: Book) -> Life:
     """Found again: the reader still has it, or it turns up at the lender's."""
     yield m.luck(book).days(2, 8)
     book.took("found again")
-    if book.ever(Event.LENT):
+    if Oddity.PAID_FOR in book.paths:
+        m.desk(book.plan.pickup).found(book)
+        book.happened(Event.RETURNED, m.now())
+        if book.plan.workflow is Workflow.EXPEDITED:
+            book.happened(Event.HOME, m.now())
+        book.where = Where.DESK
+    elif book.ever(Event.LENT):
         m.desk(book.plan.pickup).found(book)
         book.where = Where.READER
     else:
@@ -233,6 +221,7 @@ def _lose(m: Month, book: Book, how: str, mark: Callable[[Book], None]) -> Life:
     yield m.luck(book).days(0.5, 4)
     book.excuses.add(ParkReason.ITEM_LOST)
     mark(book)
+    yield from oddities.pays(m, book)
 
 
 STEPS: dict[Where, Callable[[Month, Book], Life]] = {
@@ -278,9 +267,9 @@ def next_reader(m: Month, book: Book) -> Life:
     desk = m.desk(book.plan.lender)
     if book.where is Where.LOST or not isinstance(desk, AlmaDesk):
         return
-    desk.alma.add_user(f"local-{book.n}")
     try:
-        desk.alma.place_hold(f"local-{book.n}", book.pid, "MAIN", comment="a local reader")
+        his = oddities.local_reader(desk, book)
+        desk.alma.place_hold(his, book.pid, "MAIN", comment=LOCAL)
     except AlmaError:
         return
     book.took("asked for by a local reader")
@@ -303,7 +292,8 @@ def caller(m: Month, book: Book) -> Life:
 
 def _asked_of_next(m: Month, book: Book, other: Book) -> Life:
     for _ in range(8):
-        yield m.ask_next(book, other)
+        if book.where is Where.SHELF:
+            yield m.ask_next(book, other)
         if book.plan is other.plan:
             return
         book.took(f"next lender refused: {book.refusal}" if book.refusal else "died while asking")
@@ -351,7 +341,7 @@ def mischief(m: Month, book: Book) -> Life:
     if what == "work order before it leaves" and isinstance(m.desk(book.plan.lender), AlmaDesk):
         yield chance.hours(0, 40)
         if book.where is Where.SHELF and not book.ever(Event.LEFT):
-            _to_department(m, book, what)
+            to_department(m, book, what)
     elif what in ("blocked at the lender", "expired at the lender"):
         yield from _trouble_with_card(m, book, what)
     elif what in ("reader renamed", "reader merged"):
@@ -367,13 +357,6 @@ def mischief(m: Month, book: Book) -> Life:
             alma.overlay_bib(mms_id, "Another title")
             book.took(what)
             book.excuses.add(ParkReason.NOT_OURS_ANY_MORE)
-
-
-def _to_department(m: Month, book: Book, what: str) -> None:
-    book.took(what)
-    book.excuses.add(ParkReason.ITEM_UNAVAILABLE)
-    m.almas[book.plan.lender].work_order(book.pid)
-    book.where = Where.DEPARTMENT
 
 
 def _reader_moves(m: Month, book: Book, what: str) -> Life:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 
 from reconciler.core.status import Workflow
 from tests.journeys.chance import Chance
@@ -33,6 +34,41 @@ MISCHIEF = {
     "reader deleted": 0.04,
 }
 
+
+class Oddity(StrEnum):
+    """What people do beside, each by itself; as it is told of a book that went through it."""
+
+    CHARGED_AGAIN = "charged again"
+    CHECKED_IN_BY_MISTAKE = "checked in by mistake"
+    MISTAKE_CORRECTED = "mistake corrected"
+    PAID_FOR = "paid for as lost"
+    PAID_AT_LENDER = "paid for at the lender"
+    REISSUED_BY_LENDER = "hold placed anew at the lender"
+    REISSUED_AT_HOME = "hold placed anew at home"
+    LOCAL_READER_FIRST = "a local reader was served first"
+    WALK_IN = "refused and lent to a walk-in"
+    REPAIR = "refused and sent to repair"
+    AFTER_ALL = "collected after all"
+    BROUGHT_TO_LENDER = "brought to the lender"
+    HOME_AT_ONCE = "home at once"
+
+
+SELDOM: dict[Oddity, float] = {
+    Oddity.CHARGED_AGAIN: 0.06,
+    Oddity.CHECKED_IN_BY_MISTAKE: 0.05,
+    Oddity.MISTAKE_CORRECTED: 0.7,  # of those
+    Oddity.PAID_FOR: 0.4,  # of what readers lost
+    Oddity.PAID_AT_LENDER: 0.02,
+    Oddity.REISSUED_BY_LENDER: 0.05,
+    Oddity.REISSUED_AT_HOME: 0.04,
+    Oddity.LOCAL_READER_FIRST: 0.04,
+    Oddity.WALK_IN: 0.3,  # of what was refused
+    Oddity.REPAIR: 0.2,
+    Oddity.AFTER_ALL: 0.4,  # of what was not collected
+    Oddity.BROUGHT_TO_LENDER: 0.03,
+    Oddity.HOME_AT_ONCE: 0.05,
+}
+
 OF_THE_READER = frozenset({"reader renamed", "reader merged", "reader deleted"})
 
 
@@ -57,6 +93,7 @@ class Plan:
     found_again: bool
     pace: float
     """How slowly people act: 1.0 is a quick library."""
+    oddities: frozenset[Oddity] = frozenset()
 
     @property
     def roles(self) -> dict[str, str]:
@@ -101,6 +138,10 @@ def draw(chance: Chance, spread: timedelta) -> Plan:
         found_again=chance.odds(0.6),
         pace=chance.by_weight({0.05: 0.2, 1.0: 0.6, 2.0: 0.2}),
     )
+
+
+def draw_oddities(chance: Chance) -> frozenset[Oddity]:
+    return frozenset(what for what, likely in SELDOM.items() if chance.odds(likely))
 
 
 def draw_next(chance: Chance, plan: Plan, tried: list[str]) -> Plan | None:

@@ -33,7 +33,7 @@ from tests.journeys import people
 from tests.journeys.book import Book
 from tests.journeys.chance import Chance
 from tests.journeys.month import START, Month
-from tests.journeys.plans import EXTERNAL, Plan, draw
+from tests.journeys.plans import EXTERNAL, Oddity, Plan, draw
 from tests.journeys.punctuality import Looks, WatchedStorage
 from tests.journeys.troubles import Trouble, befall
 from tests.journeys.weather import Death, Line, TenantWeather, Weathers
@@ -132,6 +132,10 @@ class TroubledMonth(Month):
             sandbox[code].quota.per_second = 25
             sandbox[code].latency = LATENCY
         return sandbox
+
+    def _draw_oddities(self, odds: Chance) -> frozenset[Oddity]:  # noqa: ARG002
+        """Nothing that people would have to see to happens beside the troubles."""
+        return frozenset()
 
     def _draw_plan(self, luck: Chance) -> Plan:
         """Four libraries, and nothing that would have to wait for a person.
