@@ -20,7 +20,7 @@ from reconciler.core.mapping import (
     normalise,
 )
 from reconciler.core.model import Evidence, Observation, ReadKind
-from reconciler.core.ours import MISMATCH
+from reconciler.core.ours import MISMATCH, UNREADABLE_DATE
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import (
     BEFORE_LOAN,
@@ -256,6 +256,28 @@ def _unknown_word(side: Side) -> Iterator[Attention]:
             )
 
 
+def _unreadable_date(side: Side) -> Iterator[Attention]:
+    """A date that is there and cannot be read: neither "no limit" nor "not due".
+
+    The dates of a loan that is over decide nothing more. Its text is the key: another one, after
+    a renewal, is another sight.
+    """
+    request, loan = side.request, side.loan
+    dates = [(Resource.REQUEST, "when the request was placed", request and request.raw_placed_at)]
+    if loan is not None and loan.state is not LoanState.COMPLETE:
+        dates.append((Resource.LOAN, "when the loan is due", loan.raw_due_at))
+        dates.append((Resource.LOAN, "when the loan began", loan.raw_began_at))
+    for resource, what, raw in dates:
+        if raw is not None:
+            told = f"at the {side.role}: {what} cannot be read (“{raw}”)"
+            yield Attention(ParkReason.UNREADABLE_DATE, told, where=(side.role, resource))
+    for seen in (side.seen.loan, side.seen.completed_loan):
+        if seen.code == UNREADABLE_DATE:
+            told = f"at the {side.role}: the item's loans cannot be told apart ({seen.reason})"
+            where = (side.role, Resource.LOAN)
+            yield Attention(ParkReason.UNREADABLE_DATE, told, where=where)
+
+
 def _about(reason: ParkReason, side: Side, resource: Resource, what: str) -> Attention:
     evidence = side.evidence(resource)
     raw = f" ({evidence[0].raw})" if evidence and evidence[0].raw else ""
@@ -273,6 +295,7 @@ CHECKS: tuple[Check, ...] = (
     _user_absent,
     _loan_not_ours,
     _unknown_word,
+    _unreadable_date,
 )
 CHECKS_WHILE_AWAY: tuple[Check, ...] = (_unavailable,)
 """Before the book has left, "unavailable" is only a lender that cannot send it yet."""

@@ -53,6 +53,10 @@ def renewed(view: View) -> Finding:
     seen = reader.evidence(Resource.LOAN)
     if reader.loan is None or reader.loan_state is not LoanState.ACTIVE:
         return Finding(Verdict.NO, "no active loan of the reader's was seen in this look", seen)
+    for side in (reader, lender):
+        if side.loan is not None and side.loan.raw_due_at is not None:
+            told = f"the {side.role}'s due date cannot be read (“{side.loan.raw_due_at}”)"
+            return Finding(Verdict.WAITS, told, seen)
     due_at = reader.loan.due_at
     if due_at is None:
         return Finding(Verdict.NO, "the reader's loan shows no due date", seen)

@@ -126,13 +126,16 @@ class RequestSight:
     placed_at: datetime | None = None
     comment: str | None = None
     pickup_library: LibraryCode | None = None
+    raw_placed_at: str | None = None
+    """Alma's text of when it was placed, if it says so and it cannot be read; else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserSight:
     """A user as one read showed it. `blocks` are the active ones, as Alma describes them.
 
-    `document` is Alma's whole record, so that an update can send back what it does not know.
+    `document` is Alma's whole record, so that an update can send back what it does not know; {}
+    where it came in a form that cannot be sent back.
     """
 
     primary_id: UserId
@@ -142,6 +145,8 @@ class UserSight:
     blocks: tuple[str, ...] = ()
     expires_on: date | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
+    raw_expires_on: str | None = None
+    """Alma's text of an expiry date that is there and cannot be read; else None."""
 
     def answers_to(self, identifier: str) -> bool:
         """Whether this is the user who has the identifier; Alma ignores case."""
@@ -179,7 +184,11 @@ class HoldingSight:
 
 @dataclass(frozen=True, slots=True)
 class LoanSight:
-    """A loan as one read showed it. `raw` is "loan_status/process_status"."""
+    """A loan as one read showed it. `raw` is "loan_status/process_status".
+
+    `raw_began_at`, `raw_due_at`, `raw_returned_at` are Alma's own text of a date that is there and
+    cannot be read (then the date itself is None): that is not a loan without one. Else None.
+    """
 
     state: LoanState
     raw: str
@@ -191,6 +200,9 @@ class LoanSight:
     due_at: datetime | None = None
     returned_at: datetime | None = None
     process: str | None = None
+    raw_began_at: str | None = None
+    raw_due_at: str | None = None
+    raw_returned_at: str | None = None
 
 
 NOT_OBSERVED: Seen[Any] = Seen(SeenKind.NOT_OBSERVED)

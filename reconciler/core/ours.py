@@ -15,6 +15,9 @@ from reconciler.core.status import LoanState, Role
 MISMATCH = "MISMATCH"
 """Our own code for an answer about something else than what was asked for."""
 
+UNREADABLE_DATE = "UNREADABLE_DATE"
+"""Our own code for a list of loans that cannot be told apart in time."""
+
 
 def checked_item(leg: Leg, item: ItemSight, at: datetime) -> Seen[ItemSight]:
     """The item if it is the one we follow; else unreadable with the code MISMATCH."""
@@ -61,12 +64,21 @@ def began_after_our_request(transaction: Transaction, leg: Leg, loan: LoanSight)
     A virtual item is made for one lend, so any loan of it fits. The lender's real item may have
     been lent to the same virtual patron before: there a loan has to have begun after our request,
     or, when that instant is not known, to be still active or to have ended within this lend.
+    One that began at a date which cannot be read is not ours for want of a date; nor does it prove
+    that there is none of ours, so a list with such a loan is unreadable (alma/reader.py).
     """
+    if undated(loan) is not None:
+        return False
     if leg.request_placed_at is not None and loan.began_at is not None:
         return loan.began_at >= leg.request_placed_at
     if leg.role is not Role.SUPPLIER or loan.state is LoanState.ACTIVE:
         return True
     return loan.returned_at is not None and loan.returned_at >= transaction.status_since
+
+
+def undated(loan: LoanSight) -> str | None:
+    """Alma's text of the date by which it would be told whose loan it is, if it cannot be read."""
+    return loan.raw_began_at or (loan.raw_returned_at if loan.began_at is None else None)
 
 
 def our_loan(transaction: Transaction, leg: Leg, loans: Iterable[LoanSight]) -> LoanSight | None:

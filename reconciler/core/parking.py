@@ -16,6 +16,7 @@ class ParkReason(StrEnum):
     USER_ABSENT = "user_absent"
     LOAN_NOT_OURS = "loan_not_ours"
     UNKNOWN_WORD = "unknown_word"
+    UNREADABLE_DATE = "unreadable_date"
     MISSING_PLACING_DATA = "missing_placing_data"
     BARCODE_TAKEN = "barcode_taken"
     BARCODE_MISSING = "barcode_missing"
@@ -66,6 +67,12 @@ STAFF_ADVICE: dict[ParkReason, str] = {
     ParkReason.UNKNOWN_WORD: (
         "Alma used a word that we do not know, and we do not guess. Look at the record in Alma; "
         "report the word to us so that it can be mapped; then retry."
+    ),
+    ParkReason.UNREADABLE_DATE: (
+        "Alma shows a date that can be read in more than one way or in none; the detail has its "
+        "text. Nothing is concluded from it: no loan is taken for endless or for overdue, and no "
+        "due date is carried over. Open the record in Alma, correct the date and save it; report "
+        "the text to us if Alma writes all dates so; then retry."
     ),
     ParkReason.MISSING_PLACING_DATA: (
         "It was taken over before everything was placed, without the data to place the rest. Track "
@@ -139,6 +146,7 @@ OUR_HOLDS_ARE_CERTAIN: dict[ParkReason, bool] = {
     ParkReason.USER_ABSENT: False,  # a merged user's hold lives on under another id
     ParkReason.LOAN_NOT_OURS: False,  # perhaps our reader, under another id
     ParkReason.UNKNOWN_WORD: True,  # of a hold itself the cancel asks again, and knows no word
+    ParkReason.UNREADABLE_DATE: True,
     ParkReason.MISSING_PLACING_DATA: True,
     ParkReason.BARCODE_TAKEN: True,
     ParkReason.BARCODE_MISSING: True,

@@ -127,6 +127,9 @@ class Preflight:
             return Refusal("patron_inactive", f"{who} is not active")
         if user.blocks:
             return Refusal("patron_blocked", f"{who} is blocked")
+        if user.raw_expires_on is not None:
+            told = f"when the card of {who} expires cannot be read (“{user.raw_expires_on}”)"
+            return Refusal("patron_expiry_unreadable", told)
         if user.expires_on is not None and user.expires_on < today:
             return Refusal("patron_expired", f"the card of {who} has expired")
         return None

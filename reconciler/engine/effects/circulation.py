@@ -166,7 +166,7 @@ class EnsureLoan(PlainVerb):
 
 
 class EnsureDueDate(PlainVerb):
-    """The lender's loan runs as long as the reader's."""
+    """The lender's loan runs as long as the reader's; not before its own date can be read."""
 
     async def look(self, work: Work) -> Sight:
         leg = work.leg
@@ -184,6 +184,9 @@ class EnsureDueDate(PlainVerb):
             raise
         if loan.state is not LoanState.ACTIVE:
             return Moot("the lender's loan is over")
+        if loan.raw_due_at is not None:
+            told = f"the due date of the lender's loan cannot be read (“{loan.raw_due_at}”)"
+            return needs_a_person(ParkReason.UNREADABLE_DATE, told)
         if loan.due_at is not None and loan.due_at >= wanted - SAME_DUE_DATE:
             taken = replace(leg, loan_due_at=loan.due_at)
             return Made(leg=taken, note=f"due {loan.due_at.date().isoformat()}")

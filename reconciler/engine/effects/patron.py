@@ -63,7 +63,16 @@ class EnsureVirtualPatron(PlainVerb):
             return Blocked("patron_inactive", "the virtual patron is not active")
         if user.blocks:
             return Blocked("patron_blocked", f"the virtual patron has {len(user.blocks)} block(s)")
+        if user.raw_expires_on is not None:
+            told = f"when the virtual patron expires cannot be read (“{user.raw_expires_on}”)"
+            return needs_a_person(ParkReason.UNREADABLE_DATE, told)
         if user.expires_on and user.expires_on < work.now.date() + EXTEND_BEFORE:
+            if not user.document:
+                return Blocked(
+                    "patron_not_extended",
+                    "the virtual patron expires soon, and Alma gives its record in XML: so it "
+                    "cannot be sent back with a later date",
+                )
             return Missing(user)
         return self._taken(work, user)
 
