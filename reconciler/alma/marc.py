@@ -16,6 +16,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
+class NotMarc(ValueError):
+    """A text that should be a record, and shows nothing of one."""
+
+
 def bib(title: str, author: str | None, system_number: str, today: date) -> bytes:
     """A suppressed bib: title, the author as an uncontrolled name, our number in 035.
 
@@ -46,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def system_numbers(record: str) -> tuple[str, ...]:
-    """Every 035 $a of a MARCXML record as Alma hands it out; () when it cannot be read."""
+    """Every 035 $a of a MARCXML record as Alma hands it out. Raises NotMarc."""
     return tuple(
         (subfield.text or "").strip()
         for field in _fields(record, "035")
@@ -57,7 +61,7 @@ def system_numbers(record: str) -> tuple[str, ...]:
 
 def availability(record: str) -> tuple[tuple[str, ...], ...]:
     """$8, $e, $f and $g of every AVA (alma-api.md §8), sorted: their order says nothing. ""
-    where a subfield is missing; () when there is no AVA or the record cannot be read."""
+    where a subfield is missing; () when there is no AVA. Raises NotMarc."""
     found = []
     for field in _fields(record, "AVA"):
         words = {subfield.get("code"): (subfield.text or "").strip() for subfield in field}
@@ -66,15 +70,20 @@ def availability(record: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _fields(record: str, tag: str) -> list[Element]:
-    """The data fields with this tag. The prolog says UTF-16, which it is not (fixtures 42)."""
+    """The data fields with this tag; none where the record is no MARC (Dublin Core is recorded).
+
+    The prolog says UTF-16, which it is not (fixtures 42).
+    """
     try:
-        root = ElementTree.fromstring(_PROLOG.sub("", record))
-    except (ParseError, ValueError):
-        return []
+        parts = list(ElementTree.fromstring(_PROLOG.sub("", record)).iter())
+    except (ParseError, ValueError) as error:
+        raise NotMarc("a record that is cut short or broken") from error
+    if len(parts) == 1:
+        raise NotMarc("a record without any field")
     return [
-        field
-        for field in root.iter()
-        if field.tag.rpartition("}")[2] == "datafield" and field.get("tag") == tag
+        part
+        for part in parts
+        if part.tag.rpartition("}")[2] == "datafield" and part.get("tag") == tag
     ]
 
 

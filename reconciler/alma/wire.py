@@ -1,7 +1,8 @@
 """Alma's items, requests, loans and users as our small frozen values.
 
 Every field may be absent, null, blank, a code object or a bare word (fixtures 1-33); only what
-makes a record unusable is refused, as UNREADABLE with the field's name. Raw words are kept.
+makes a record unusable is refused, as UNREADABLE with the field's name. Raw words are kept, and so
+is the text of a date that is there and cannot be read: it is another thing than no date.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from reconciler.alma.document import (
+    WRAPPERS,
+    FromXml,
     Node,
     child,
     children,
@@ -19,10 +22,17 @@ from reconciler.alma.document import (
     instant,
     number,
     text,
+    unread,
 )
 from reconciler.alma.failures import unreadable
-from reconciler.alma.marc import availability, system_numbers
-from reconciler.core.mapping import ACTIVE_WORD, item_state, loan_state, request_state
+from reconciler.alma.marc import NotMarc, availability, system_numbers
+from reconciler.core.mapping import (
+    ACTIVE_WORD,
+    is_an_id,
+    item_state,
+    loan_state,
+    request_state,
+)
 from reconciler.core.model import (
     Barcode,
     BibGlance,
@@ -109,11 +119,12 @@ def request(tree: Node) -> RequestSight:
         state=state,
         raw=raw,
         request_id=_id(RequestId, text(tree, "request_id")),
-        user_id=_id(UserId, text(tree, "user_primary_id")),
+        user_id=_user_id(tree, "user_primary_id"),
         mms_id=_id(MmsId, text(tree, "mms_id")),
         item_pid=_id(ItemPid, text(tree, "item_id")),
         barcode=_id(Barcode, text(tree, "barcode")),
         placed_at=instant(tree, "request_time") or day_before(tree, "request_date"),
+        raw_placed_at=unread(tree, "request_time", "request_date"),
         comment=text(tree, "comment"),
         pickup_library=_id(LibraryCode, text(tree, "pickup_location_library")),
     )
@@ -130,49 +141,90 @@ def loan(tree: Node) -> LoanSight:
         state=state,
         raw=raw,
         loan_id=_id(LoanId, text(tree, "loan_id")),
-        user_id=_id(UserId, text(tree, "user_id")),
+        user_id=_user_id(tree, "user_id"),
         item_pid=_id(ItemPid, text(tree, "item_id")),
         item_barcode=_id(Barcode, text(tree, "item_barcode")),
         began_at=instant(tree, "loan_date"),
         due_at=instant(tree, "due_date"),
         returned_at=instant(tree, "return_date"),
         process=process,
+        raw_began_at=unread(tree, "loan_date"),
+        raw_due_at=unread(tree, "due_date"),
+        raw_returned_at=unread(tree, "return_date"),
     )
 
 
 def user(tree: Node) -> UserSight:
-    """A user (alma-api.md §2.2). Raises AlmaFailure when it has no primary_id."""
-    primary = text(tree, "primary_id")
+    """A user (alma-api.md §2.2). Raises AlmaFailure when it has no primary_id, or where its lists
+    of identifiers and blocks are not understood entirely: a blocked user never reads as free.
+
+    Without a list of blocks there are none, but in XML, where Alma writes an empty one. What came
+    as XML has no `document`: only JSON can be sent back.
+    """
+    primary = _user_id(tree, "primary_id")
     if primary is None:
         raise unreadable("a user without primary_id")
+    is_xml = isinstance(tree, FromXml)
+    if is_xml and "user_block" not in tree:
+        raise unreadable("a user in XML without user_blocks")
     expires = instant(tree, "expiry_date")
     return UserSight(
-        primary_id=UserId(primary),
+        primary_id=primary,
         identifiers=tuple(
             value
-            for row in children(tree, "user_identifier")
+            for row in _rows(tree, "user_identifier")
             if _is_active(row, "status") and (value := text(row, "value")) is not None
         ),
         group=text(tree, "user_group"),
         is_active=_is_active(tree, "status"),
         blocks=tuple(
             text(row, "block_description") or text(row, "block_type") or "block"
-            for row in children(tree, "user_block")
+            for row in _rows(tree, "user_block")
             if _is_active(row, "block_status")
         ),
         expires_on=expires.date() if expires else None,
-        document=tree,
+        document={} if is_xml else tree,
+        raw_expires_on=unread(tree, "expiry_date"),
     )
 
 
+def _rows(tree: Node, name: str) -> tuple[Node, ...]:
+    """The rows of a list of which none may be overlooked. Raises AlmaFailure."""
+    value, rows = field(tree, name), children(tree, name)
+    is_blank = value in (None, {}) or (isinstance(value, str) and not value.strip())
+    count = len(value) if isinstance(value, list) else int(not is_blank)
+    if len(rows) != count or WRAPPERS[name] in tree:
+        raise unreadable(f"a user whose {name} cannot be read")
+    return rows
+
+
 def bib(tree: Node) -> BibSight:
-    """A bib (alma-api.md §6). Raises AlmaFailure when it has no mms_id."""
-    return BibSight(_mms_id(tree), system_numbers(_marcxml(tree)))
+    """A bib, read whole (alma-api.md §6). Raises AlmaFailure when it has no mms_id or no record
+    that can be read: without one nobody knows whose it is."""
+    record = _marcxml(tree)
+    if record is None:
+        raise unreadable("a bib without its record")
+    return BibSight(_mms_id(tree), _read(system_numbers, record))
+
+
+def listed_bib(tree: Node) -> BibSight:
+    """A bib of a list, where the record may be left out: then no number is told. Raises as `bib`
+    otherwise."""
+    record = _marcxml(tree)
+    return BibSight(_mms_id(tree), _read(system_numbers, record) if record else ())
+
+
+def created_bib(tree: Node) -> BibSight:
+    """The answer to a bib that was just made: its id is all that is new (alma-api.md §6)."""
+    return BibSight(_mms_id(tree))
 
 
 def glance(tree: Node) -> BibGlance:
-    """A bib of a list with `expand=p_avail,requests` (alma-api.md §8); raises as `bib`."""
-    return BibGlance(_mms_id(tree), availability(_marcxml(tree)), number(tree, "requests"))
+    """A bib of a list with `expand=p_avail,requests` (alma-api.md §8); raises as `listed_bib`."""
+    record = _marcxml(tree)
+    return BibGlance(
+        _mms_id(tree), _read(availability, record) if record else (), number(tree, "requests")
+    )
 
 
 def holding(tree: Node) -> HoldingSight:
@@ -194,15 +246,31 @@ def _mms_id(tree: Node) -> MmsId:
     return MmsId(mms_id)
 
 
-def _marcxml(tree: Node) -> str:
+def _marcxml(tree: Node) -> str | None:
+    """The text of a bib's MARC record; None where the answer shows none."""
     records = field(tree, "anies")
-    record = records[0] if isinstance(records, list) and records else ""
-    return record if isinstance(record, str) else ""
+    record = records[0] if isinstance(records, list) and records else records
+    if record in (None, [], {}) or (isinstance(record, str) and not record.strip()):
+        return None
+    return str(record)
+
+
+def _read(reading: Callable[[str], T], record: str) -> T:
+    try:
+        return reading(record)
+    except NotMarc as problem:
+        raise unreadable(str(problem)) from problem
 
 
 def _is_active(node: Node, name: str) -> bool:
     """A state that is not told is an active one; Alma leaves it out of short answers."""
     return (text(node, name) or ACTIVE_WORD).upper() == ACTIVE_WORD
+
+
+def _user_id(tree: Node, name: str) -> UserId | None:
+    """A user's primary id; None where Alma says in its place that there is none."""
+    value = text(tree, name)
+    return UserId(value) if value is not None and is_an_id(value) else None
 
 
 def _id(kind: Callable[[str], T], value: str | None) -> T | None:

@@ -86,7 +86,7 @@ class Writer(Reader):
     ) -> BibSight:
         content = marc.bib(title, author, system_number, today)
         call = Call("POST", ("bibs",), {}, content, XML)
-        return wire.bib((await self._gateway.write(call)).document())
+        return wire.created_bib((await self._gateway.write(call)).document())
 
     async def delete_bib(self, mms_id: MmsId, *, override: bool = False) -> None:
         await self._delete(("bibs", mms_id), **_override(override))

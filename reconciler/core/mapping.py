@@ -55,6 +55,10 @@ CLAIMED_LOAN_PROCESSES = frozenset({"CLAIMED_RETURN", "CLAIMED_RETURNED", "CLAIM
 ACTIVE_WORD = "ACTIVE"
 """The status of a user, an identifier or a block that counts."""
 
+NO_PRIMARY_ID = "NO_PRIMARY_ID"
+"""How the text begins that Alma gives instead of the primary id of somebody who has none:
+`no primary id (123456789023)` (issue 6 of scriptotek/php-alma-client; such users are contacts)."""
+
 
 class Subject(StrEnum):
     """What a call asked for; which error codes mean "there is none" depends on it."""
@@ -65,7 +69,6 @@ class Subject(StrEnum):
     ITEM = "item"
     REQUEST = "request"
     LOAN = "loan"
-    CONFIGURATION = "configuration"
 
 
 NOT_FOUND_CODES: dict[Subject, frozenset[str]] = {
@@ -75,13 +78,13 @@ NOT_FOUND_CODES: dict[Subject, frozenset[str]] = {
     Subject.ITEM: frozenset(
         {"401683", "401688", "401689", "402203", "402204", "40166411", "60328"}
     ),
-    Subject.REQUEST: frozenset({"401694", "401697", "401907", "NOT_FOUND"}),
+    Subject.REQUEST: frozenset({"401694", "401697", "401907"}),
     Subject.LOAN: frozenset({"401823"}),
-    Subject.CONFIGURATION: frozenset({"NOT_FOUND"}),
 }
 """Alma's codes that prove absence (alma-api.md §2.2, §3.3, §3.7, §4.4, §5.3; fixtures 37).
 
-The catch-all codes (401652, 60101, 402119) are not among them, and neither is a bare HTTP 404.
+The catch-all codes (401652, 60101, 402119) are not among them, and neither is a bare HTTP 404 or
+the `NOT_FOUND` that comes with it: that is said of an address which is no address (§3.3).
 """
 
 GENERAL_ERROR = "401652"
@@ -91,6 +94,11 @@ GENERAL_ERROR = "401652"
 def normalise(word: str | None) -> str:
     """Alma's code words without the accidents of case, blanks and labels; "" when absent."""
     return "_".join((word or "").split()).upper()
+
+
+def is_an_id(word: str) -> bool:
+    """Whether a user field names a user, and does not say that there is no id to name."""
+    return not normalise(word).startswith(NO_PRIMARY_ID)
 
 
 def item_state(base_status: str | None, process_type: str | None) -> tuple[ItemState, str]:

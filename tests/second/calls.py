@@ -104,7 +104,7 @@ class Calls:
         seen_at = self.here.now() - timedelta(seconds=self.here.dialect.by_id_lag)
         if hold and hold.created <= seen_at and (hold.is_open or word == "HISTORY"):
             return self.says.hold(hold)
-        raise _not_found("401697" if word == "HISTORY" else word)
+        raise Refused("401697" if word == "HISTORY" else word)
 
     def user_holds(self, ask: Asked) -> Any:
         user = self._user(ask.path[0])
@@ -525,10 +525,6 @@ class Calls:
 
 def _value(code: Any) -> str | None:
     return code.get("value") if isinstance(code, dict) else None
-
-
-def _not_found(code: str) -> Refused:
-    return Refused(code, "", 404 if code == "NOT_FOUND" else 400)
 
 
 HOLD_LIST = "request_type user_id_type status"

@@ -9,7 +9,8 @@ from typing import Literal, get_args, get_type_hints
 Blank = Literal["nulls", "empty_value", "empty_object", "absent", "null", "desc_only"]
 Shape = Literal["list", "no_result", "object", "wrapped", "wrapped_object", "xml", "several"]
 Dates = Literal["millis", "seconds", "offset", "micros"]
-Closed = Literal["HISTORY", "401694", "401697", "401907", "NOT_FOUND", "401652"]
+OddDates = Literal["none", "zone_name", "two_offsets"]
+Closed = Literal["HISTORY", "401694", "401697", "401907", "401652"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Dialect:
     numeric_ids: bool = False
     shuffled: bool = True
     dates: Dates = "offset"
+    odd_due_dates: OddDates = "none"
+    """Due dates that nobody can read with certainty; the contract has none such."""
+    odd_loan_dates: OddDates = "none"
     empty_list: Literal["absent", "empty", "null"] = "absent"
     total: Literal["number", "text", "blank"] = "text"
     # errors (§1.2)
@@ -81,6 +85,9 @@ COUNTS = {
     "anonymise_days": (1, 7),
 }
 
+NEVER = {"odd_due_dates", "odd_loan_dates"}
+"""Outside of the contract: only where a test asks for it."""
+
 SELDOM = {"numeric_ids", "byte_order_mark", "requested_process"}
 """Choices that only one old sample or one client's comment speaks of."""
 
@@ -91,6 +98,8 @@ def draw(seed: int) -> Dialect:
     hints = get_type_hints(Dialect)
     drawn: dict[str, object] = {}
     for field in fields(Dialect):
+        if field.name in NEVER:
+            continue
         if field.name in COUNTS:
             drawn[field.name] = rng.choice(COUNTS[field.name])
         elif hints[field.name] is bool:

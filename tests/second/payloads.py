@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from xml.sax.saxutils import escape
 
-from tests.second.dialect import Dialect
+from tests.second.dialect import Dialect, OddDates
 from tests.second.institution import Bib, Hold, Holding, Institution, Item, Loan, User
 
 GONE: Any = object()
@@ -129,9 +129,9 @@ class Payloads:
             "library": self.pair(loan.library, "Bibliothek"),
             "user_id": loan.user,
             "item_barcode": item.barcode if item else None,
-            "due_date": self.instant(loan.due),
+            "due_date": self.odd(loan.due, self.dialect.odd_due_dates),
             "loan_status": state.capitalize() if self.dialect.loan_labels else state,
-            "loan_date": self.instant(loan.started),
+            "loan_date": self.odd(loan.started, self.dialect.odd_loan_dates),
             "return_date": self.instant(loan.returned) if loan.returned else None,
             "returned_by": self.pair("staff1" if loan.returned else ""),
             "process_status": loan.process,
@@ -203,6 +203,12 @@ class Payloads:
             return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}+02:00"
         tails = {"millis": f".{at.microsecond // 1000:03d}Z", "seconds": "Z"}
         return plain + tails.get(self.dialect.dates, f".{at.microsecond:06d}Z")
+
+    def odd(self, at: datetime, how: OddDates) -> str:
+        """An instant, or a text that could be more than one."""
+        plain = at.strftime("%Y-%m-%d %H:%M:%S")
+        texts = {"zone_name": f"{plain} Europe/Berlin", "two_offsets": f"{plain}+00:00Z"}
+        return texts.get(how, self.instant(at))
 
     def day(self, at: datetime) -> str:
         return at.strftime("%Y-%m-%d") + ("z" if self.dialect.dates == "micros" else "Z")

@@ -75,6 +75,14 @@ def test_flags(value: Any, expected: bool | None) -> None:
         ("2018-07-28z", datetime(2018, 7, 28, tzinfo=UTC)),
         ("2018-07-31", datetime(2018, 7, 31, tzinfo=UTC)),
         ("2018-08-10T18:00:00+02:00", datetime(2018, 8, 10, 16, tzinfo=UTC)),
+        ("2018-08-10T18:00:00+0200", datetime(2018, 8, 10, 16, tzinfo=UTC)),
+        ("2018-08-10T18:00:00.123456789Z", datetime(2018, 8, 10, 18, 0, 0, 123456, tzinfo=UTC)),
+        ("2018-08-10T18:00Z", datetime(2018, 8, 10, 18, tzinfo=UTC)),
+        ("2018-08-10T18:00-05:00", datetime(2018, 8, 10, 23, tzinfo=UTC)),
+        ("2018-08-10 18:00:00Z", datetime(2018, 8, 10, 18, tzinfo=UTC)),
+        ("2018-08-10t18:00:00z", datetime(2018, 8, 10, 18, tzinfo=UTC)),
+        ("2018-08-10+02:00", datetime(2018, 8, 10, tzinfo=UTC)),
+        ({"value": "2018-08-10Z"}, datetime(2018, 8, 10, tzinfo=UTC)),
         ("2018-08-10T18:00:00", datetime(2018, 8, 10, 18, tzinfo=UTC)),
         ("9999-12-31T23:59:59-05:00", datetime(9000, 1, 1, tzinfo=UTC)),
         ("0001-01-01T00:00:00+02:00", datetime(1000, 1, 1, tzinfo=UTC)),
@@ -82,10 +90,27 @@ def test_flags(value: Any, expected: bool | None) -> None:
         ("", None),
         (None, None),
         ("2018-13-45Z", None),
+        ("2018-08-10T18:00:00+00:00Z", None),
+        ("2018-08-10T18:00:00ZZ", None),
+        ("2026-12-20 23:59:59 Europe/Berlin", None),
+        ("2026-12-20T23:59:59 CET", None),
+        ("2026-12-20T23:59:59[Europe/Berlin]", None),
+        ("2026-12-20T24:59:59Z", None),
+        ("2026-12-20x23:59:59Z", None),
+        ("2026-W51-7", None),
+        ("20261220", None),
+        ("12/11/2026", None),
+        ("1797811199000", None),
+        ("٢٠٢٦-١٢-٢٠", None),
+        (["2018-08-10Z", "2018-08-11Z"], None),
     ],
 )
 def test_dates_and_times(value: Any, expected: datetime | None) -> None:
+    """What could mean two things is not read, and is told apart from what is not there."""
     assert document.instant({"at": value}, "at") == expected
+    shown = "several values" if isinstance(value, list) else value
+    is_there = expected is None and value not in (None, "")
+    assert document.unread({"at": value}, "at") == (shown if is_there else None)
 
 
 def test_a_request_is_placed_at_its_time_or_not_before_the_day_before_its_date() -> None:

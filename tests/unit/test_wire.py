@@ -15,6 +15,7 @@ import pytest
 from reconciler.alma import wire
 from reconciler.core.model import BibSight, ItemSight, LoanSight, MmsId, RequestSight
 from reconciler.core.status import ItemState, LoanState, RequestState
+from reconciler.errors import AlmaFailure
 
 ITEM = {
     "bib_data": {"mms_id": "9911", "title": "A title", "author": "An author"},
@@ -171,8 +172,99 @@ def test_only_active_blocks_and_identifiers_count() -> None:
     assert (user.is_active, user.blocks, user.identifiers) == (False, ("LOAN",), ("A",))
 
 
-@pytest.mark.parametrize("record", [None, "", "<record><datafield tag='035'>", "not XML"])
-def test_a_bib_whose_record_is_missing_or_broken_has_no_numbers(record: str | None) -> None:
-    """The answer to a created bib is documented as XML, without the text of JSON answers (§6)."""
-    tree = {"mms_id": "991"} | ({} if record is None else {"anies": [record]})
-    assert wire.bib(tree) == BibSight(MmsId("991"))
+RECORDS = [None, "", "<record/>", "<record><datafield tag='035'>", "not XML"]
+
+
+def bib_with(record: str | None) -> dict[str, Any]:
+    return {"mms_id": "991"} | ({} if record is None else {"anies": [record]})
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_bib_whose_record_is_missing_or_broken_is_not_one_without_our_number(
+    record: str | None,
+) -> None:
+    """Nobody could tell any more that it is ours: it would be left behind, or made again."""
+    with pytest.raises(AlmaFailure, match="record"):
+        wire.bib(bib_with(record))
+    if record:
+        with pytest.raises(AlmaFailure, match="record"):
+            wire.listed_bib(bib_with(record))
+        with pytest.raises(AlmaFailure, match="record"):
+            wire.glance(bib_with(record))
+    else:
+        assert wire.listed_bib(bib_with(record)) == BibSight(MmsId("991")), "read whole afterwards"
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_of_a_bib_that_was_just_made_the_id_is_enough(record: str | None) -> None:
+    """The answer is documented as XML, without the text of JSON answers (§6)."""
+    assert wire.created_bib(bib_with(record)) == BibSight(MmsId("991"))
+
+
+def test_a_record_that_is_no_marc_has_no_numbers() -> None:
+    """Dublin Core is recorded (bibs/helper2424__bib-with-availability.json); ours are MARC."""
+    assert wire.bib(bib_with("<record><title>A</title></record>")) == BibSight(MmsId("991"))
+
+
+# --- dates that cannot be read ------------------------------------------------------
+
+ODD_DATES = [
+    "2026-12-20 23:59:59 Europe/Berlin",
+    "2026-12-20T23:59:59+00:00Z",
+    "20.12.2026",
+    "next spring",
+]
+
+
+@pytest.mark.parametrize("odd", ODD_DATES)
+def test_a_date_that_cannot_be_read_is_kept_as_alma_says_it(odd: str) -> None:
+    loan = wire.loan({**LOAN, "loan_date": odd, "due_date": odd, "return_date": odd})
+    assert (loan.began_at, loan.due_at, loan.returned_at) == (None, None, None)
+    assert (loan.raw_began_at, loan.raw_due_at, loan.raw_returned_at) == (odd, odd, odd)
+    user = wire.user({"primary_id": "u", "expiry_date": odd})
+    assert (user.expires_on, user.raw_expires_on) == (None, odd)
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", {}, {"value": None}], ids=repr)
+def test_no_date_is_another_thing(nothing: Any) -> None:
+    loan = wire.loan({**LOAN, "loan_date": nothing, "due_date": nothing, "return_date": nothing})
+    assert (loan.raw_began_at, loan.raw_due_at, loan.raw_returned_at) == (None, None, None)
+    assert wire.user({"primary_id": "u", "expiry_date": nothing}).raw_expires_on is None
+
+
+@pytest.mark.parametrize(
+    ("time", "day", "placed_at", "raw"),
+    [
+        ("2026-11-01T10:00:00Z", "odd", datetime(2026, 11, 1, 10, tzinfo=UTC), None),
+        ("odd", "2026-11-01Z", datetime(2026, 10, 31, tzinfo=UTC), None),
+        ("odd", "odder", None, "odd"),
+        ("odd", None, None, "odd"),
+        (None, "odder", None, "odder"),
+        (None, None, None, None),
+    ],
+)
+def test_a_request_has_two_dates_and_one_is_enough(
+    time: str | None, day: str | None, placed_at: datetime | None, raw: str | None
+) -> None:
+    """The day before a date is a bound that holds, whatever the time beside it says."""
+    request = wire.request({**REQUEST, "request_time": time, "request_date": day})
+    assert (request.placed_at, request.raw_placed_at) == (placed_at, raw)
+
+
+def test_a_long_text_is_cut_before_people_are_shown_it() -> None:
+    raw = wire.loan({**LOAN, "due_date": "x" * 500}).raw_due_at
+    assert raw == "x" * 60
+
+
+# --- users without an id ------------------------------------------------------------
+
+NOBODY = "no primary id (123456789023)"
+
+
+def test_no_primary_id_is_no_id() -> None:
+    """Alma writes this text where a contact without identifiers is named."""
+    assert wire.loan({**LOAN, "user_id": NOBODY}).user_id is None
+    assert wire.request({**REQUEST, "user_primary_id": NOBODY.upper()}).user_id is None
+    with pytest.raises(AlmaFailure, match="without primary_id"):
+        wire.user({"primary_id": NOBODY})
+    assert wire.loan({**LOAN, "user_id": "nobody"}).user_id == "nobody"
