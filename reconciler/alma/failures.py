@@ -46,20 +46,27 @@ _PROVES_ABSENCE = frozenset().union(*NOT_FOUND_CODES.values())
 
 _ALMA_SAYS = frozenset(
     """
-    a alma an api api-key barcode barcodes bib cannot catalog circulation code current daily
-    date db delete deletion delivery desk due elements error errors exactly exl external failed
-    field for fulfillment general get given group header holding holdings http id identifier ill
-    input institution institutional internal invalid inventory is item items json library loan
-    location mandatory manifestation marc missing mms mmsid must no not number on only operation
-    parameter patron patron's physical pickup pid please policy process put received record
-    request requested requests rest routing search see set the there this threshold title
-    unauthorized unique unknown user value warning work xml your
+    a accession action address alma an analytics api api-key authority barcode barcodes bib block
+    blocked booking call cannot catalog cataloging circulation code community could current daily
+    date db delete deletion delivery description desk digitization due elements error errors
+    exactly exl expiry external failed field for fulfillment general get given group header holding
+    holdings http id identifier ill input instance institution institutional internal invalid
+    inventory is item items json library line linked loan local location mandatory manifestation
+    marc matching missing mms mmsid move must network new no not number on only operation
+    organization parameter parse partner path patron patron's physical pickup pid please po poline
+    policy primary process put received record refresh remote request requested requestid requests
+    resource rest restricted routing scan scope search see set sharing shipping source status step
+    storage the there this threshold title tracking unauthorized unique unknown unsupported update
+    uri url user value vocabulary warning work workflow xml your zone
     """.split()  # noqa: SIM905 - as a list it would fill a page
 )
 """Words that Alma's messages write with a capital. Any other such word may be a name: a message
 quotes the fields of a person as it likes, and a name cannot be told by its form alone."""
 
 _WORD = re.compile(r"[\w'-]+")
+
+_TRACKING_ID = re.compile(r"\b(E\d{2}-\d{10}-[A-Z0-9]{5}-AWAE\d+)\b", re.ASCII)
+"""By it Ex Libris finds a call in its logs: it names nobody, and is all that a ticket needs."""
 
 _INVALID_KEY = re.compile(r"invalid api.?key|api-key not defined", re.IGNORECASE)
 
@@ -84,9 +91,11 @@ def error_in(tree: Node) -> ErrorBody | None:
         return ErrorBody(None, "", None) if flag(tree, "errorsExist") else None
     telling = (each for each in errors if text(each, "errorCode") != GENERAL_ERROR)
     first = next(telling, errors[0])
-    return ErrorBody(
-        text(first, "errorCode"), text(first, "errorMessage") or "", text(first, "trackingId")
-    )
+    message, told = text(first, "errorMessage") or "", text(first, "trackingId")
+    in_message = _TRACKING_ID.search(message)
+    is_one = told is not None and _TRACKING_ID.fullmatch(told) is not None
+    tracking_id = in_message[1] if in_message and not is_one else told
+    return ErrorBody(text(first, "errorCode"), message, tracking_id)
 
 
 def of_answer(status: int, body: bytes, private: Iterable[str] = ()) -> Node | None:
@@ -123,19 +132,28 @@ def of_transport(error: httpx.HTTPError | httpx.InvalidURL) -> AlmaFailure:
     return AlmaFailure(FailureKind.UNREADABLE)
 
 
-def unreadable(what: str, status: int = 200) -> AlmaFailure:
-    """An answer that came, but is not what was promised."""
-    return AlmaFailure(FailureKind.UNREADABLE, http_status=status, message=what)
+def unreadable(what: str, status: int = 200, code: str | None = None) -> AlmaFailure:
+    """An answer that came, but is not what was promised; `code` is one of ours for it."""
+    return AlmaFailure(FailureKind.UNREADABLE, http_status=status, code=code, message=what)
 
 
 def masked(message: str, private: Iterable[str] = ()) -> str:
-    """A message of Alma's without the values of the call, names, addresses, numbers, long text."""
-    for value in sorted({each for each in private if len(each) > 1}, key=len, reverse=True):
-        message = re.sub(re.escape(value), "…", message, flags=re.IGNORECASE)
-    message = re.sub(r"\S+@\S+", "…", message)
-    message = re.sub(r"\S*\d{3,}\S*", "…", message)
-    message = _WORD.sub(_unless_a_name, message)
-    return " ".join(message.split())[:300]
+    """A message of Alma's without the values of the call, names, addresses, numbers, long text.
+
+    A tracking id that stands in it is kept.
+    """
+    values = sorted({each for each in private if len(each) > 1}, key=len, reverse=True)
+    parts = _TRACKING_ID.split(message)
+    told = (part if n % 2 else _masked(part, values) for n, part in enumerate(parts))
+    return " ".join("".join(told).split())[:300]
+
+
+def _masked(text: str, private: Iterable[str]) -> str:
+    for value in private:
+        text = re.sub(re.escape(value), "…", text, flags=re.IGNORECASE)
+    text = re.sub(r"\S+@\S+", "…", text)
+    text = re.sub(r"\S*\d{3,}\S*", "…", text)
+    return _WORD.sub(_unless_a_name, text)
 
 
 def _unless_a_name(word: re.Match[str]) -> str:

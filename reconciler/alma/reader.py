@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciler.alma import wire
-from reconciler.alma.document import Node, children, flag, number, text
+from reconciler.alma.document import Node, children, flag
 from reconciler.alma.failures import unreadable
 from reconciler.alma.gateway import ROOT, Call, Gateway, get
+from reconciler.alma.lists import PAGE, whole_list
 from reconciler.core.mapping import GENERAL_ERROR
 from reconciler.core.model import (
     Barcode,
@@ -26,11 +27,9 @@ from reconciler.core.model import (
     UserId,
     UserSight,
 )
+from reconciler.core.ours import UNREADABLE_DATE, undated
 from reconciler.core.status import RequestState
 from reconciler.errors import AlmaFailure, FailureKind
-
-PAGE = 100
-"""Alma's largest page; its default of 10 truncates silently (alma-api.md §1.3)."""
 
 
 class Reader:
@@ -77,7 +76,7 @@ class Reader:
         """The item's active requests, ours among them (alma-api.md §3.8)."""
         path = (*item_path(mms_id, holding_id, pid), "requests")
         rows = await self._list(get(*path), "user_request", "request_id")
-        return tuple(wire.request(row) for row in rows)
+        return tuple(wire.request(row) for row in rows.values())
 
     async def loan(self, user_id: UserId, loan_id: LoanId) -> LoanSight:
         """alma-api.md §4.4."""
@@ -94,10 +93,19 @@ class Reader:
         return await self._loans(("users", user_id, "loans"), completed)
 
     async def _loans(self, path: tuple[str, ...], completed: bool) -> tuple[LoanSight, ...]:
+        """Loans, of each of which can be told when it was: by that one knows whose it is.
+
+        One that began at a date which cannot be read makes the list unreadable. Left out, or taken
+        for another lend's, it would prove that there is no loan of ours.
+        """
         status = "Complete" if completed else "Active"
         call = get(*path, loan_status=status, limit=str(PAGE))
         rows = await self._list(call, "item_loan", "loan_id")
-        return tuple(wire.loan(row) for row in rows)
+        loans = tuple(wire.loan(row) for row in rows.values())
+        for loan in loans:
+            if (raw := undated(loan)) is not None:
+                raise unreadable(f"a loan with the date “{raw}”", code=UNREADABLE_DATE)
+        return loans
 
     async def user(self, user_id: str) -> UserSight:
         """alma-api.md §2.2: any identifier finds the user; the primary id is what Alma uses."""
@@ -107,7 +115,7 @@ class Reader:
         """alma-api.md §3.4."""
         call = get("users", user_id, "requests", request_type="HOLD", limit=str(PAGE))
         rows = await self._list(call, "user_request", "request_id")
-        return tuple(wire.request(row) for row in rows)
+        return tuple(wire.request(row) for row in rows.values())
 
     async def bib(self, mms_id: MmsId) -> BibSight:
         """alma-api.md §6."""
@@ -115,8 +123,8 @@ class Reader:
 
     async def bibs_with_number(self, system_number: str) -> tuple[BibSight, ...]:
         """The bibs with this number in 035 (alma-api.md §6); () when there are none."""
-        tree = await self._gateway.read(get("bibs", other_system_id=system_number))
-        return tuple(wire.bib(row) for row in children(tree, "bib"))
+        rows = await self._list(get("bibs", other_system_id=system_number), "bib", "mms_id")
+        return tuple(wire.listed_bib(row) for row in rows.values())
 
     async def glances(self, mms_ids: Sequence[MmsId]) -> tuple[BibGlance, ...]:
         """alma-api.md §8: up to 100 bibs in one call, tried once. AVA needs a full view."""
@@ -126,17 +134,15 @@ class Reader:
 
     async def holdings(self, mms_id: MmsId) -> tuple[HoldingSight, ...]:
         """alma-api.md §6."""
-        tree = await self._gateway.read(get("bibs", mms_id, "holdings"))
-        return tuple(wire.holding(row) for row in children(tree, "holding"))
+        rows = await self._list(get("bibs", mms_id, "holdings"), "holding", "holding_id")
+        return tuple(wire.holding(row) for row in rows.values())
 
     async def request_options(
         self, mms_id: MmsId, holding_id: HoldingId, pid: ItemPid, user_id: UserId
     ) -> tuple[str, ...]:
         """alma-api.md §3.6: a type that is not listed is not offered."""
         path = (*item_path(mms_id, holding_id, pid), "request-options")
-        tree = await self._gateway.read(get(*path, user_id=user_id))
-        rows = children(tree, "request_option")
-        return tuple(each for row in rows if (each := text(row, "type")) is not None)
+        return tuple(await self._list(get(*path, user_id=user_id), "request_option", "type"))
 
     async def has_location(self, library: str, location: str) -> bool:
         """Whether this library has this location (alma-api.md §7)."""
@@ -145,36 +151,16 @@ class Reader:
     async def locations(self, library: str) -> dict[str, bool | None]:
         """The codes of a library's locations, and whether each is suppressed from publishing
         (None where Alma does not say; alma-api.md §7)."""
-        tree = await self._gateway.read(get("conf", "libraries", library, "locations"))
-        return {
-            code: flag(row, "suppress_from_publishing")
-            for row in children(tree, "location")
-            if (code := text(row, "code")) is not None
-        }
+        call = get("conf", "libraries", library, "locations")
+        rows = await self._list(call, "location", "code")
+        return {code: flag(row, "suppress_from_publishing") for code, row in rows.items()}
 
     async def aclose(self) -> None:
         await self._gateway.aclose()
 
-    async def _list(self, call: Call, name: str, key: str) -> tuple[Node, ...]:
-        """Every row of a list, walked to its end where the call names a page size.
-
-        Rows are told apart by `key`, since a list may shift while it is walked. A list that ends
-        before its own total is refused as unreadable: a part of a list proves nothing.
-        """
-        found: dict[str, Node] = {}
-        offset = 0
-        while True:
-            page = call.with_query(offset=str(offset)) if offset else call
-            tree = await self._gateway.read(page)
-            rows = children(tree, name)
-            before = len(found)
-            found |= {text(row, key) or f"row {offset + n}": row for n, row in enumerate(rows)}
-            offset += len(rows)
-            total = number(tree, "total_record_count")
-            if (len(rows) < PAGE) if total is None else (offset >= total):
-                return tuple(found.values())
-            if len(found) == before:
-                raise unreadable(f"a list of {name} that ends before its total")
+    async def _list(self, call: Call, name: str, key: str) -> dict[str, Node]:
+        """A whole list, or AlmaFailure: see `whole_list`."""
+        return await whole_list(self._gateway.read, call, name, key)
 
 
 def item_path(mms_id: MmsId, holding_id: HoldingId, pid: ItemPid) -> tuple[str, ...]:

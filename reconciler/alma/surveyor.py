@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.alma.document import child, children, flag, text
+from reconciler.alma.document import child, flag, text
 from reconciler.alma.gateway import get
-from reconciler.alma.reader import PAGE, Reader
+from reconciler.alma.lists import PAGE
+from reconciler.alma.reader import Reader
 from reconciler.core.model import LibraryCode
 from reconciler.ports.survey import InstitutionSight, KeyArea, LibrarySight
 
@@ -44,24 +45,18 @@ class Surveyor(Reader):
 
     async def libraries(self) -> tuple[LibrarySight, ...]:
         """alma-api.md §7: not paged."""
-        tree = await self._gateway.read(get("conf", "libraries"))
+        rows = await self._list(get("conf", "libraries"), "library", "code")
         return tuple(
             LibrarySight(LibraryCode(code), flag(row, "resource_sharing"))
-            for row in children(tree, "library")
-            if (code := text(row, "code")) is not None
+            for code, row in rows.items()
         )
 
     async def desks(self, library: str) -> tuple[str, ...]:
         """The codes of a library's circulation desks (alma-api.md §7)."""
         call = get("conf", "libraries", library, "circ-desks", "", limit=str(PAGE))
-        rows = await self._list(call, "circ_desk", "code")
-        return tuple(code for row in rows if (code := text(row, "code")) is not None)
+        return tuple(await self._list(call, "circ_desk", "code"))
 
     async def codes(self, table: str) -> Mapping[str, bool]:
         """alma-api.md §7. A code without a word on it is taken as enabled."""
-        tree = await self._gateway.read(get("conf", "code-tables", table))
-        return {
-            code: flag(row, "enabled") is not False
-            for row in children(tree, "row")
-            if (code := text(row, "code")) is not None
-        }
+        rows = await self._list(get("conf", "code-tables", table), "row", "code")
+        return {code: flag(row, "enabled") is not False for code, row in rows.items()}
