@@ -33,6 +33,8 @@ REFUSALS: dict[str, RefusalRule] = {
     "401151": RefusalRule(False, "the user has no active patron role"),
     "401153": RefusalRule(False, "items of this library cannot be loaned at this desk"),
     "401651": RefusalRule(False, "the item is not loanable"),
+    "401652": RefusalRule(True, "Alma names no reason; the work may be done all the same"),
+    "401664": RefusalRule(False, "Alma misses something that it must be told; its words say what"),
     "401158": RefusalRule(False, "the item is on loan to somebody else"),
     "401161": RefusalRule(True, "the patron has reached the loan limit"),
     "401163": RefusalRule(True, "the patron is blocked"),
@@ -46,16 +48,25 @@ REFUSALS: dict[str, RefusalRule] = {
     "401850": RefusalRule(True, "the user has loans or fees"),
     "401851": RefusalRule(False, "another user has one of these identifiers"),
     "401852": RefusalRule(False, "Alma does not know the user group"),
+    "401861": RefusalRule(False, "Alma does not know the user"),
+    "401890": RefusalRule(False, "Alma does not know the user"),
     "401863": RefusalRule(False, "Alma does not know the identifier type"),
     "401864": RefusalRule(False, "Alma does not know a type of the record"),
     "401873": RefusalRule(True, "Alma refuses the request"),
     "40166404": RefusalRule(False, "Alma does not accept a field of the item"),
+    "40166415": RefusalRule(
+        False,
+        "Alma misses the circulation desk: set circ_desk of this library to one that it has",
+    ),
     "402502": RefusalRule(True, "the scan failed"),
     "4022020": RefusalRule(True, "the bib cannot be deleted yet"),
     "60212": RefusalRule(True, "the holding cannot be deleted yet"),
     "60214": RefusalRule(True, "the holding still has items"),
     "60258": RefusalRule(False, "the key's restriction profile forbids it"),
     "60340": RefusalRule(False, "the API is restricted for this library"),
+    "NOT_FOUND": RefusalRule(
+        False, "Alma knows no such address: one of the ids or the base_url is not well-formed"
+    ),
 }
 
 UNKNOWN_REFUSAL = RefusalRule(False, "Alma refuses, with a code that we do not know")

@@ -40,6 +40,11 @@ def expire(world: World, lend: Lend) -> None:
     world.borrower.expire_user(lend.reader, world.borrower.today() - timedelta(days=2))
 
 
+def expire_some_day(world: World, _: Lend) -> None:
+    world.sandbox.faults.add("set_field", institution="uni-b", path="/users/", times=None,
+                             field="expiry_date", value="2030-01-01 Europe/Berlin")  # fmt: skip
+
+
 def deactivate(world: World, lend: Lend) -> None:
     world.borrower.deactivate_user(lend.reader)
 
@@ -66,6 +71,7 @@ CASES: list[tuple[str, str, Callable[[World, Lend], object], dict[str, Any]]] = 
     ("patron_unknown", "uni-b knows no user", lambda *_: None, {"patron": {"user_id": "nobody"}}),
     ("patron_blocked", "the reader at uni-b is blocked", block, {}),
     ("patron_expired", "has expired", expire, {}),
+    ("patron_expiry_unreadable", "“2030-01-01 Europe/Berlin”", expire_some_day, {}),
     ("patron_inactive", "is not active", deactivate, {}),
     ("patron_blocked", "the virtual patron at uni-a", block_virtual_patron, {}),
     ("item_unknown", "uni-a knows no such item", lambda *_: None, {"item": {"item_pid": "231"}}),

@@ -20,6 +20,7 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
+from reconciler.core.orders import Command, Order
 from tests.second import scenes
 from tests.second.alma import DONE, NOT_DONE, Alma, Trouble
 from tests.second.calls import ITEM
@@ -132,6 +133,32 @@ async def test_a_loan_that_is_never_due(tmp_path: Path) -> None:
         scenes.collect(at, lend).due = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
         await scenes.stands(at, lend, scenes.S.LOANED)
         scenes.bring_back(at, lend)
+        await scenes.home(at, lend)
+        assert at.wrongs(lend) == []
+
+
+@pytest.mark.parametrize("odd", ["zone_name", "two_offsets"])
+@pytest.mark.parametrize("which", ["odd_due_dates", "odd_loan_dates"])
+async def test_dates_that_nobody_can_read(tmp_path: Path, which: str, odd: str) -> None:
+    """Of a loan nothing is concluded from them; a person is told, and it ends as the book does."""
+    strange = replace(PLAIN, **{which: odd})
+    async with stage(tmp_path, (PLAIN, strange, PLAIN)) as at:
+        lend = await scenes.on_shelf(at)
+        scenes.collect(at, lend)
+        now = await at.rest(lend)
+        tells = "Europe/Berlin" if odd == "zone_name" else "+00:00Z"
+        assert now.parked is not None
+        assert (now.parked.reason, tells in now.parked.detail) == ("unreadable_date", True)
+        lent = which == "odd_due_dates"
+        assert now.status is (scenes.S.LOANED if lent else scenes.S.READY_FOR_PICKUP)
+        assert at.loans("uni-a") == [], "what depends on it waits"
+        scenes.bring_back(at, lend)
+        now = await at.pass_days(lend, 2)
+        assert now.status is (scenes.S.RETURN_TRANSIT if lent else scenes.S.READY_FOR_PICKUP)
+        at["uni-b"].dialect = PLAIN
+        order = Order(Command.RETRY, "librarian", "the dates are mended", at.clock.now())
+        await at.app.hands.carry_out(order, [now.id])
+        await scenes.stands(at, lend, scenes.S.RETURN_TRANSIT)
         await scenes.home(at, lend)
         assert at.wrongs(lend) == []
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from reconciler.alma.failures import masked, of_answer, of_transport
+from reconciler.alma.document import parse
+from reconciler.alma.failures import error_in, masked, of_answer, of_transport
 from reconciler.errors import AlmaFailure, FailureKind
+from tests.support.recorded import recorded
 
 K = FailureKind
+TRACKING_ID = "E01-0510215437-ZAEZP-AWAE376692603"
 
 
 def refused(status: int, content: bytes) -> AlmaFailure:
@@ -133,6 +139,17 @@ def test_only_a_refused_connection_and_429_prove_that_nothing_happened() -> None
         ("Loan of P/1 x refused", ("P/1 x",), "Loan of … refused"),
         ("a  b\n c", (), "a b c"),
         ("Item renew period exceeded.", (), "Item renew period exceeded."),
+        ("Path not found (/test/path)", (), "Path not found (/test/path)"),
+        ("Partner code is not valid", (), "Partner code is not valid"),
+        ("Primary identifier is missing", (), "Primary identifier is missing"),
+        ("Primary identifier of Grete", (), "Primary identifier of …"),
+        (
+            f"Failed for 0042 of Grete. Tracking ID: {TRACKING_ID}. Call us.",
+            (),
+            f"Failed for … of …. Tracking ID: {TRACKING_ID}. Call us.",
+        ),
+        (f"Failed ({TRACKING_ID})", ("AWAE", "E01", TRACKING_ID), f"Failed ({TRACKING_ID})"),
+        ("Failed E01-12-ABC-AWAE1", (), "Failed …"),
     ],
 )
 def test_messages_are_masked(message: str, private: tuple[str, ...], expected: str) -> None:
@@ -146,3 +163,53 @@ def test_of_several_errors_the_one_counts_that_says_more(codes: tuple[str, str])
     with pytest.raises(AlmaFailure) as caught:
         of_answer(400, body)
     assert caught.value.code == "401689"
+
+
+@pytest.mark.parametrize(
+    ("told", "message", "expected"),
+    [
+        ("E01-1", "", "E01-1"),
+        (TRACKING_ID, "", TRACKING_ID),
+        (None, f"Failed. Tracking id {TRACKING_ID}", TRACKING_ID),
+        ("unknown", f"Failed. Tracking id {TRACKING_ID}", TRACKING_ID),
+        ("unknown", "Failed.", "unknown"),
+        (TRACKING_ID, "E02-0801211404-4N5IL-AWAE1460478537", TRACKING_ID),
+        (None, "Failed.", None),
+    ],
+)
+def test_a_tracking_id_is_taken_from_where_it_stands(
+    told: str | None, message: str, expected: str | None
+) -> None:
+    error = {"errorCode": "401873", "errorMessage": message, "trackingId": told}
+    failure = refused(400, json.dumps({"errorList": {"error": [error]}}).encode())
+    assert failure.tracking_id == expected
+
+
+def test_the_words_of_recorded_messages_are_not_taken_for_names(
+    tell: Callable[[str], None],
+) -> None:
+    """Every word of Alma's that is written with a capital is kept; ids and numbers are not."""
+    kept = Counter[str]()
+    for path in recorded("errors"):
+        found = None if "html" in path.name else error_in(parse(path.read_bytes()))
+        message = found.message if found else ""
+        capitals = re.findall(r"\b[A-Z][A-Za-z-]*\b(?!\d)", message)
+        assert [word for word in capitals if word not in masked(message)] == [], path.name
+        kept.update(capitals)
+    assert len(kept) > 15
+    tell(f"errors: {sum(kept.values())} capitalised words of recorded messages are kept")
+
+
+def test_the_documented_messages_are_kept_but_for_their_placeholders() -> None:
+    (table,) = [path for path in recorded("errors") if "official" in path.name]
+    endpoints = json.loads(table.read_text(encoding="utf-8"))
+    messages = {row["message"] for codes in endpoints.values() for row in codes.values()}
+    lost = {
+        word
+        for message in messages
+        for word in re.findall(r"[\w'-]+", message)
+        if word not in masked(message) and not re.search(r"\d{3}", word)
+    }
+    placeholders = {"X", "XXX", "Y", "Z"}
+    may_be_names = {"Fine", "One", "InstanceOf", "hasInstance"}
+    assert lost == placeholders | may_be_names

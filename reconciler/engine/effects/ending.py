@@ -15,7 +15,7 @@ from reconciler.core.model import Intent, Leg, Thing
 from reconciler.core.parking import ParkReason
 from reconciler.core.refusals import MAY_HAVE_HAPPENED
 from reconciler.core.status import IntentState
-from reconciler.engine.effects.work import Blocked, Made, Moot
+from reconciler.engine.effects.work import Blocked, Made, Moot, blocked_by
 from reconciler.errors import AlmaFailure, FailureKind
 
 SOON = timedelta(seconds=30)
@@ -110,6 +110,8 @@ def not_shown_yet(intent: Intent, until: datetime) -> Ending:
 def failed(intent: Intent, failure: AlmaFailure, now: datetime, settle: timedelta) -> Ending:
     """The write did not answer as promised: nothing happened, or nobody knows."""
     told = str(failure)
+    if failure.kind is FailureKind.REFUSED:
+        told = f"{failure.code}: {blocked_by(failure).sentence}"
     intent = _with_failure(intent, failure)
     if failure.nothing_happened or failure.kind is FailureKind.CREDENTIALS:
         again_at = now + _AGAIN_AFTER.get(failure.kind, FIRST_RETRY)
