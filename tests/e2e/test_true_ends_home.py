@@ -161,6 +161,46 @@ async def the_next_request_is_placed(lab: Lab, book: Book) -> None:
     assert (now.status, now.parked) == (S.REQUEST_PLACED_AT_BORROWING_AGENCY, None)
 
 
+# --- holds that were placed anew while nobody looked ----------------------------------------
+
+
+async def test_a_new_hold_of_the_lenders_does_not_catch_the_book_again(
+    lab: Lab, tell: Tell
+) -> None:
+    """Placed anew on the way out; the reader cancels before we look, and our hold is ended."""
+    book = await brought_to(lab, S.PICKUP_TRANSIT)
+    given = "RET-STD PICKUP_TRANSIT; the lender re-issues our hold, the reader cancels; it is home"
+    with Row(lab, book, tell, given) as row:
+        new = lab.lender.reissue_request(hold_of(row.now, Role.SUPPLIER)).request_id
+        lab.borrower.patron_cancels(hold_of(row.now, Role.BORROWER))
+        await row.looks(4)
+        row.stands(S.AWAITING_RETURN_TO_SUPPLIER)
+        hold = lab.lender.requests.get(new)
+        assert hold is not None
+        assert not hold.open
+        lab.lender.scan_in(book.barcode, "MAIN")
+        assert item_at(lab.lender, book).on_shelf, "it was sent out again"
+        await row.looks(4)
+        row.is_over(Outcome.CANCELLED)
+
+
+async def test_a_new_hold_of_the_reader_at_home_does_not_keep_our_records(
+    lab: Lab, tell: Tell
+) -> None:
+    """Lent and returned elsewhere between two looks, his hold at home was never filled."""
+    book = await brought_to(lab, S.READY_FOR_PICKUP, "RET-PUA")
+    given = "RET-PUA READY; home re-issues the reader's hold; lent and returned unseen; it is home"
+    with Row(lab, book, tell, given) as row:
+        lab.borrower.reissue_request(hold_of(row.now, Role.BORROWER))
+        lend_at_desk(lab, book)
+        lab.third.return_item(book.barcode, "MAIN")
+        await row.looks(3)
+        row.stands(S.RETURN_TRANSIT)
+        lab.lender.scan_in(book.barcode, "MAIN")
+        await row.looks(5)
+        row.is_over(Outcome.SUPPLIED)
+
+
 # --- records that were merged ---------------------------------------------------------------
 
 

@@ -126,8 +126,15 @@ class AlmaDesk:
         return Slip(Say.RESHELVE if item.on_shelf else Say.ASIDE)
 
     def lend(self, book: Book, card: str) -> None:
-        """At the desk that has the book; staff know better than a block on a card."""
-        item = self._known(book)
+        """At the desk that has the book; staff know better than a block on a card.
+
+        What comes to the shelf for him though he has had it was lent to another of his accounts:
+        the second time they go by the slip.
+        """
+        item, ours = self._known(book), self.ours(book)
+        if card == book.card and book.ever(Event.LENT) and ours is not None:
+            user = self.alma.users.get(ours.user_key)
+            card = user.primary_id if user is not None else card
         try:
             self.alma.loan(item.pid, card, "MAIN")
         except AlmaError:
