@@ -65,6 +65,8 @@ class EnsureInTransit(PlainVerb):
             return Made(note="the virtual item is in transit")
         if item.state in (ItemState.ON_HOLD_SHELF, ItemState.LOANED):
             return Moot("the book has arrived already")
+        if item.state not in (ItemState.IN_PLACE, ItemState.REQUESTED):  # a scan would end a loan
+            return Moot(f"the virtual item is {item.state}: it does not wait to be sent")
         if not is_ours_to_move(work, item):
             return Moot("the item does not carry our mark: it is not ours to move")
         if leg.user_id is None or leg.request_id is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.mapping import Subject
 from reconciler.core.model import DeskCode, ItemSight, LibraryCode, RequestSight, Thing
-from reconciler.core.ours import our_loan
+from reconciler.core.ours import our_loan, reissued_hold
 from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
 from reconciler.core.status import (
@@ -169,15 +169,37 @@ class EnsureHoldCancelled(PlainVerb):
             if is_absent(failure, Subject.USER):
                 return await self._without_its_user(work, thing)
             if is_absent(failure, Subject.REQUEST):
-                return Made(gone(thing), note=f"hold {thing.request_id} ended")
+                return await self._ended(work, thing)
             raise
         if hold.request_id not in (None, thing.request_id):
             return needs_a_person(ParkReason.ITEM_MISMATCH, "Alma answered with another hold")
         if hold.state in ENDED_REQUEST:
-            return Made(gone(thing), note=f"hold {thing.request_id} ended")
+            return await self._ended(work, thing)
         if hold.state in LIVE_REQUEST:
             return await self._while_it_stands(work, hold) or Missing(thing)
         return needs_a_person(ParkReason.UNKNOWN_WORD, f"the hold is {hold.raw}")
+
+    async def _ended(self, work: Work, thing: Thing) -> Sight:
+        """One of the lender's that is over may have been placed anew: it would catch the book. Not
+        one that the book was lent by."""
+        over = Made(gone(thing), note=f"hold {thing.request_id} ended")
+        leg = work.leg
+        if work.intent.role is not Role.SUPPLIER or leg.loan_seen_at is not None:
+            return over
+        if not (leg.mms_id and leg.holding_id and leg.item_pid):
+            return over
+        try:
+            listed = await work.alma.item_requests(leg.mms_id, leg.holding_id, leg.item_pid)
+        except AlmaFailure as failure:
+            if is_absent(failure, Subject.ITEM):
+                return over
+            raise
+        known = replace(leg, request_id=thing.request_id)
+        again = reissued_hold(work.transaction, known, listed)
+        if again is None:
+            return over
+        anew = replace(thing, request_id=again.request_id, user_id=again.user_id or thing.user_id)
+        return await self._while_it_stands(work, again) or Missing(anew)
 
     async def _while_it_stands(self, work: Work, hold: RequestSight) -> Blocked | None:
         """A lender's hold is never ended unseen: a book in transit for it has left, and a lend that

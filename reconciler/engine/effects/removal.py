@@ -8,12 +8,21 @@ to be gone is never called gone. Source: workflow.md §4, "removal".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.mapping import GENERAL_ERROR, NOT_FOUND_CODES, Subject
-from reconciler.core.model import BibSight, HoldingId, HoldingSight, ItemSight, MmsId, Thing
+from reconciler.core.model import (
+    BibSight,
+    HoldingId,
+    HoldingSight,
+    ItemSight,
+    MmsId,
+    RequestSight,
+    Thing,
+)
+from reconciler.core.ours import reissued_hold
 from reconciler.core.parking import ParkReason
 from reconciler.core.status import ItemState, ThingKind, ThingState
 from reconciler.engine.effects.records import (
@@ -74,11 +83,22 @@ class EnsureItemRemoved(_Removal):
             return Made(gone(work.thing), note=f"virtual item {work.item_key().item_pid} removed")
         if isinstance(found, Blocked):
             return found
-        if found.state is ItemState.LOANED:
-            return Blocked("still_on_loan", "the virtual item is on loan")
         if not self._is_ours(work, found):
             return _not_ours("the item does not carry our mark")
+        if await self._is_on_loan(work, found):
+            return Blocked("still_on_loan", "the virtual item is on loan")
         return Missing(found)
+
+    async def _is_on_loan(self, work: Work, found: ItemSight) -> bool:
+        """A loan that is lost or claimed runs on, though its item does not say that it is lent."""
+        if found.state in _WITHOUT_A_LOAN:
+            return False
+        return found.state is ItemState.LOANED or await self._has_loan(work, self._key(work, found))
+
+    async def _has_loan(self, work: Work, key: ItemKey) -> bool:
+        return bool(
+            await work.alma.item_loans(key.mms_id, key.holding_id, key.item_pid, completed=False)
+        )
 
     async def _find(self, work: Work, key: ItemKey) -> ItemSight | Blocked | None:
         """The item where the ledger has it, else by its barcode; None when it is proved gone."""
@@ -116,14 +136,17 @@ class EnsureItemRemoved(_Removal):
         declared = thing is not None and thing.trusted and item.pid == thing.item_pid
         return is_marked(work, item) or declared
 
-    async def act(self, work: Work, found: Any) -> Made | None:
+    async def act(self, work: Work, found: Any) -> Made | Blocked | None:
         """Refused without override though nobody has or wants the item: then with it."""
         key = self._key(work, found)
         try:
             await work.alma.delete_item(key)
         except AlmaFailure as failure:
-            if failure.code != ITEM_DELETE_ERROR or await self._is_wanted(work, key):
+            if failure.code != ITEM_DELETE_ERROR or await self._has_loan(work, key):
                 raise
+            holds = await work.alma.item_requests(key.mms_id, key.holding_id, key.item_pid)
+            if holds:
+                return self._kept_by(work, holds)
             await work.alma.delete_item(key, override=True)
         try:
             await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
@@ -142,10 +165,21 @@ class EnsureItemRemoved(_Removal):
             found.pid or known.item_pid,
         )
 
-    async def _is_wanted(self, work: Work, key: ItemKey) -> bool:
-        item = await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
-        holds = await work.alma.item_requests(key.mms_id, key.holding_id, key.item_pid)
-        return item.state is ItemState.LOANED or bool(holds)
+    def _kept_by(self, work: Work, holds: Sequence[RequestSight]) -> Made | Blocked:
+        """A hold of the reader's that was placed anew ends first: the ledger has it from now on,
+        and the item's removal is asked for once more after it."""
+        again = reissued_hold(work.transaction, work.leg, holds)
+        if again is None:
+            return Blocked("still_requested", "somebody else's hold is on the virtual item")
+        row = work.new_thing(
+            ThingKind.HOLD,
+            user_id=again.user_id or work.leg.user_id,
+            request_id=again.request_id,
+        )
+        return Made((row,), note=f"hold {again.request_id}, placed anew, has to end first")
+
+
+_WITHOUT_A_LOAN = frozenset({ItemState.IN_PLACE, ItemState.TRANSIT, ItemState.REQUESTED})
 
 
 def _moved_along(work: Work, item: ItemSight) -> Iterator[Thing]:
