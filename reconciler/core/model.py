@@ -494,6 +494,8 @@ class Transaction:
     """When the book was first known to have left the lender."""
     next_poll_at: datetime | None = None
     last_poll_at: datetime | None = None
+    asked_at: datetime | None = None
+    """When a person asked for a look at it; None once it was looked at."""
     failures: int = 0
     """Looks in a row in which at least one read failed."""
     unchanged_looks: int = 0

@@ -25,6 +25,10 @@ class Command(StrEnum):
     CLOSE = "close"
 
 
+ASKS_FOR_A_LOOK = frozenset({Command.POLL, Command.RETRY})
+"""Whatever rests is probed at once for these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A command as it was given."""
