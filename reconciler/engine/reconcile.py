@@ -113,7 +113,7 @@ class Reconciler:
         now, everything = self.clock.now(), ordered_at is not None
         before = replace(claim.transaction, asked_at=None)
         asked_at = ordered_at or claim.transaction.asked_at
-        if not self._may_look(before, now, asked_at):
+        if not self._may_look(before, asked_at):
             return await self._retry_later(claim, FROZEN)
         probed = self._frozen(before)
         observation = await self._look(before, now, asked_at is not None or bool(probed))
@@ -138,13 +138,13 @@ class Reconciler:
         kind = OutcomeKind.PARK if parked else OutcomeKind.DONE
         return Outcome(kind, before, decision, parked, failures)
 
-    def _may_look(self, transaction: Transaction, now: datetime, asked_at: datetime | None) -> bool:
+    def _may_look(self, transaction: Transaction, asked_at: datetime | None) -> bool:
         """Not while a library is frozen, unless this look is to show whether it still is: one of
         the lends there at times, and each of which a person asks."""
         if asked_at is not None:
             for leg in transaction.legs:
                 self.gates.probe_now(leg.host_lms, asked_at)
-        frozen = self._frozen(transaction)
+        now, frozen = self.clock.now(), self._frozen(transaction)
         resting = [leg for leg in frozen if self.gates.standing(leg.host_lms).rests(now)]
         if resting and asked_at is None:
             return False

@@ -18,7 +18,8 @@ class Share:
 
     `seconds` is the length of the slice of time that it wants for its calls alone (0: none).
     `calls` and `throttled` were made since the last time; `standing` is what it has found, None
-    where it has found nothing new.
+    where it has found nothing new; `remaining` is how many calls Alma says are left today, and
+    when it said so: each answer says that, and it tells nothing of what others have found.
     """
 
     tenant: HostLmsCode
@@ -28,6 +29,7 @@ class Share:
     calls: int = 0
     throttled: int = 0
     standing: TenantStanding | None = None
+    remaining: tuple[int, datetime] | None = None
     unused: tuple[datetime, datetime] | None = None
     """The end of the last slice, given back from this instant on: (from, end)."""
 

@@ -6,6 +6,7 @@ a call. The row is locked while it is read and written.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import (
@@ -64,13 +65,16 @@ class SqlQuotas:
         with self._database.write() as connection:
             row = locked_row(connection, ask.tenant)
             standing = ask.standing or _standing(row)
+            if ask.remaining is not None:
+                left, at = ask.remaining
+                standing = replace(standing, remaining=left, remaining_at=at)
             starts_at = _next_slot(row["slots_until"], ask.now)
             slots_until = row["slots_until"]
             if ask.seconds:
                 slots_until = starts_at + timedelta(seconds=ask.seconds)
             elif ask.unused is not None and slots_until == ask.unused[1]:
                 slots_until = ask.unused[0]
-            if ask.standing is not None or slots_until != row["slots_until"]:
+            if standing != _standing(row) or slots_until != row["slots_until"]:
                 kept = {f"new_{name}": getattr(standing, name) for name in _KEPT}
                 kept |= {"new_state": str(standing.state), "new_slots_until": slots_until}
                 kept |= {"new_missing": " ".join(sorted(standing.missing))}
