@@ -5,6 +5,7 @@ Over a socket, by the commands that people type, on both databases.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +15,7 @@ from reconciler.core.standing import TenantStanding
 from reconciler.core.status import Resource, TenantState
 from tests.support.world import Lend, World
 
-LENDS = 14
+LENDS = 12
 LOST: dict[Resource, dict[str, str]] = {
     Resource.ITEM: {"path": r"/items/", "code": "401683"},
     Resource.REQUEST: {"path": r"/users/[^/]+/requests/\d", "code": "401694"},
@@ -68,12 +69,13 @@ def tried_again(world: World, lend: Lend) -> None:
     world.run("--once", check=None)
 
 
-ASKING = [all_at_once, one_by_its_id, polled, tried_again]
 Asking = Callable[[World, Lend], None]
+ASKING: list[Asking] = [polled, tried_again, one_by_its_id, all_at_once]
+WAYS = [(Resource.ITEM, ask) for ask in ASKING]
+WAYS += [(Resource.REQUEST, polled), (Resource.REQUEST, all_at_once)]
 
 
-@pytest.mark.parametrize("ask", ASKING)
-@pytest.mark.parametrize("kind", list(LOST))
+@pytest.mark.parametrize(("kind", "ask"), WAYS)
 def test_once_it_is_mended_whoever_asks_thaws_it_at_once_and_the_lends_go_on(
     any_world: World, kind: Resource, ask: Asking
 ) -> None:
@@ -96,15 +98,13 @@ def test_once_it_is_mended_whoever_asks_thaws_it_at_once_and_the_lends_go_on(
     assert [row["to"] for row in rows if row["kind"] == "transition"].count("CANCELLED") == 0
 
 
-@pytest.mark.parametrize("ask", ASKING)
 @pytest.mark.parametrize("kind", list(LOST))
 def test_while_it_is_not_mended_it_stays_frozen_and_nothing_is_concluded(
-    any_world: World, kind: Resource, ask: Asking
+    any_world: World, kind: Resource
 ) -> None:
     world = any_world
     lends = frozen(world, kind)
-    for n in (0, -1):
-        ask(world, lends[n])
+    for n, ask in itertools.product((0, -1), ASKING):
         ask(world, lends[n])
         found = standing(world)
         assert (found.state, found.missing) == (TenantState.FROZEN, {kind})
