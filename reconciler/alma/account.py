@@ -8,7 +8,7 @@ this process goes by what it knows itself.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loguru import logger
@@ -22,6 +22,18 @@ from reconciler.ports.quotas import Share, SharedQuota, Slice
 SAME_TROUBLE = timedelta(hours=1)
 
 
+@dataclass(slots=True)
+class _Told:
+    """How often something changed here, and how much of that all others know."""
+
+    changes: int = 0
+    told: int = 0
+
+    @property
+    def is_news(self) -> bool:
+        return self.changes != self.told
+
+
 class Account:
     """One library's standing. `calls` and `throttled` were made since they were last counted."""
 
@@ -32,7 +44,9 @@ class Account:
         self._terms = terms
         self._clock = clock
         self._shared = shared
-        self._is_news = self._is_back = False
+        self._is_back = False
+        self._found = _Told()
+        self._left = _Told()
         self._alarmed_at: dict[TenantState, datetime] = {}
         self._slice_ends: datetime | None = None
         self._saver: asyncio.Task[None] | None = None
@@ -42,16 +56,27 @@ class Account:
         before, self.standing = self.standing, standing
         if standing == before:
             return
-        self._is_news = True
+        if standing.remaining_at != before.remaining_at or standing.remaining != before.remaining:
+            self._left.changes += 1
+        if _only_the_remaining_calls(before, standing):
+            return
+        self._found.changes += 1
         if standing.state is not before.state:
             self._announce(before, standing)
-        if not _only_the_remaining_calls(before, standing):
-            self._save_soon()
+        self._save_soon()
 
     def adopt(self, standing: TenantStanding) -> None:
-        """What another process has found, unless this one has found something since."""
-        if not self._is_news:
-            self.standing = standing
+        """What another process has found, unless this one has found something since.
+
+        What it has found counts as long as others do not know it: an answer of the database may
+        be older than that, and still be on its way.
+        """
+        if self._found.is_news:
+            return
+        if self._left.is_news:
+            own = self.standing
+            standing = replace(standing, remaining=own.remaining, remaining_at=own.remaining_at)
+        self.standing = standing
 
     async def slice(self, seconds: float) -> float:
         """Take the next seconds for this process alone; how many seconds from now they start."""
@@ -70,7 +95,8 @@ class Account:
             await asyncio.wait({self._saver})
         ends, left = self._slice_ends, timedelta(seconds=unused)
         back = (ends - left, ends) if ends is not None and unused else None
-        is_owed = self.calls or self.throttled or self._is_news or self._is_back or back
+        is_news = self._found.is_news or self._left.is_news or self._is_back
+        is_owed = self.calls or self.throttled or is_news or back
         if self._shared and is_owed:
             await self._tell(self._shared, 0.0, back)
 
@@ -98,7 +124,7 @@ class Account:
             self._saver = asyncio.create_task(self._save(self._shared))
 
     async def _save(self, shared: SharedQuota) -> None:
-        while self._is_news or self._is_back:
+        while self._found.is_news or self._is_back:
             if await self._tell(shared, 0.0) is None:
                 return  # it is told with the next slice
 
@@ -117,12 +143,13 @@ class Account:
             seconds=seconds,
             calls=self.calls,
             throttled=self.throttled,
-            standing=self.standing if self._is_news else None,
+            standing=self.standing if self._found.is_news else None,
+            remaining=self._remaining if self._left.is_news else None,
             unused=unused,
         )
-        is_news, is_back = self._is_news, self._is_back
+        found, left, is_back = self._found.changes, self._left.changes, self._is_back
         self.calls = self.throttled = 0
-        self._is_news = self._is_back = False
+        self._is_back = False
         try:
             answer = await shared.share(ask)
             if is_back:
@@ -130,11 +157,18 @@ class Account:
         except StoreUnavailable:
             self.calls += ask.calls
             self.throttled += ask.throttled
-            self._is_news, self._is_back = self._is_news or is_news, self._is_back or is_back
+            self._is_back = self._is_back or is_back
             logger.bind(host_lms=self._terms.code).warning("quota is not shared: no database")
             return None
+        self._found.told = max(self._found.told, found)
+        self._left.told = max(self._left.told, left)
         self.adopt(answer.standing)
         return answer
+
+    @property
+    def _remaining(self) -> tuple[int, datetime] | None:
+        left, at = self.standing.remaining, self.standing.remaining_at
+        return None if left is None or at is None else (left, at)
 
 
 def _only_the_remaining_calls(before: TenantStanding, after: TenantStanding) -> bool:

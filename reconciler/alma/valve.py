@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.alma.account import Account
 from reconciler.alma.limiter import Limiter
 from reconciler.core import standing as core
 from reconciler.core.standing import Admission, Purpose, TenantStanding, Terms, admission
-from reconciler.core.status import TenantState
+from reconciler.core.status import Resource, TenantState
 from reconciler.errors import SPEAKS_OF_AN_OUTAGE, AlmaFailure, FailureKind
 from reconciler.ports.clock import Clock
 from reconciler.ports.quotas import SharedQuota
@@ -24,6 +24,11 @@ FAILURES_IN_A_ROW = 10
 DIFFERENT_TARGETS = 3
 """So many calls in a row, about so many different things, have to fail for an outage: a single
 thing that cannot be read is that thing's trouble."""
+
+MOST_VAIN_PROBES = 20
+"""So many looks in a row may show nothing of what is missing before the next one has to wait. Lends
+of every status come up: where a third of the looks lost something, nearly always one of these shows
+whether it is back."""
 
 GLANCE = 0.25
 """Seconds after which a waiting call sees whether a probe has ended the pause."""
@@ -59,6 +64,8 @@ class Valve:
         self._failed: Counter[FailureKind] = Counter()
         self._failed_targets: set[str] = set()
         self._struck_at = float("-inf")
+        self._probed_at: datetime | None = None
+        self._vain_probes = 0
 
     @property
     def standing(self) -> TenantStanding:
@@ -109,7 +116,7 @@ class Valve:
         self._drop(waiter)
         is_probe = verdict is Admission.PROBE
         if is_probe:
-            self._account.become(core.probing(self.standing, self.terms, self._clock.now()))
+            self.begin_probe()
         waiter.permit.set_result(self._permit(is_probe=is_probe))
 
     def _head(self) -> _Waiter | None:
@@ -181,24 +188,38 @@ class Valve:
     def _most_failures(self) -> str:
         return ", ".join(str(kind) for kind, _ in self._failed.most_common(2))
 
-    def freeze(self, reason: str) -> None:
-        """Much is suddenly not found here."""
-        if self.standing.state is not TenantState.FROZEN:
-            self._account.become(core.frozen(self.standing, self.terms, self._clock.now(), reason))
+    def freeze(self, reason: str, missing: frozenset[Resource]) -> None:
+        """Much of these kinds is suddenly not found here."""
+        now = self._clock.now()
+        self._account.become(core.frozen(self.standing, self.terms, now, reason, missing))
 
     def begin_probe(self) -> None:
-        """A look begins that shows whether things are found again."""
-        now = self._clock.now()
+        """A call, or a look, begins that shows how things are."""
+        self._probed_at = now = self._clock.now()
         self._account.become(core.probing(self.standing, self.terms, now))
 
-    def thaw(self) -> None:
-        """Things are found again."""
-        if self.standing.state is TenantState.FROZEN:
-            self._account.become(core.opened(self.standing, self._clock.now()))
+    def found(self, seen: frozenset[Resource]) -> None:
+        """Things of these kinds are seen here."""
+        self._vain_probes = 0
+        self._account.become(core.found(self.standing, self._clock.now(), seen))
 
-    def probe_now(self) -> None:
-        """A person asks: the next call may see whether an outage or a pause is over."""
-        if self.standing.state in (TenantState.OUTAGE, TenantState.THROTTLED):
+    def showed_nothing(self) -> None:
+        """A look asked for nothing of what is missing: another one may try at once."""
+        self._vain_probes += 1
+        if self._vain_probes < MOST_VAIN_PROBES:
+            self._probe_at_once()
+        else:
+            self._vain_probes = 0
+
+    def probe_now(self, asked_at: datetime) -> None:
+        """A person asked at that time: the next call may see whether things are well again, unless
+        one has tried since."""
+        if self._probed_at is None or self._probed_at < asked_at:
+            self._vain_probes = 0
+            self._probe_at_once()
+
+    def _probe_at_once(self) -> None:
+        if not self.standing.is_open:
             self._account.become(replace(self.standing, resumes_at=self._clock.now()))
 
     async def aclose(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 
 from reconciler.alma.valve import Valve
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
+from reconciler.core.status import Resource
 
 _OPEN = TenantStanding()
 
@@ -25,25 +27,30 @@ class Valves:
         valve = self._valves.get(tenant)
         return valve.standing if valve else _OPEN
 
-    def freeze(self, tenant: HostLmsCode, reason: str) -> None:
-        """Conclude nothing more from what this library shows, until things are found again."""
+    def freeze(self, tenant: HostLmsCode, reason: str, missing: frozenset[Resource]) -> None:
+        """Conclude nothing more from what this library shows, until such things are seen again."""
         if tenant in self._valves:
-            self._valves[tenant].freeze(reason)
+            self._valves[tenant].freeze(reason, missing)
 
     def begin_probe(self, tenant: HostLmsCode) -> None:
         """A look begins that shows whether things are found again."""
         if tenant in self._valves:
             self._valves[tenant].begin_probe()
 
-    def thaw(self, tenant: HostLmsCode) -> None:
-        """Things are found again."""
+    def found(self, tenant: HostLmsCode, seen: frozenset[Resource]) -> None:
+        """A look has seen things of these kinds there."""
         if tenant in self._valves:
-            self._valves[tenant].thaw()
+            self._valves[tenant].found(seen)
 
-    def probe_now(self, tenant: HostLmsCode) -> None:
-        """A person asks: an outage is probed at once, whenever the next probe was to be."""
+    def showed_nothing(self, tenant: HostLmsCode) -> None:
+        """A look asked for nothing of what is missing there."""
         if tenant in self._valves:
-            self._valves[tenant].probe_now()
+            self._valves[tenant].showed_nothing()
+
+    def probe_now(self, tenant: HostLmsCode, asked_at: datetime) -> None:
+        """A person asked at that time: whatever rests is probed at once, once."""
+        if tenant in self._valves:
+            self._valves[tenant].probe_now(asked_at)
 
     def adopt(self, standings: Mapping[HostLmsCode, TenantStanding]) -> None:
         """What other processes have found meanwhile."""

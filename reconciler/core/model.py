@@ -510,6 +510,8 @@ class Transaction:
     last_poll_at: datetime | None = None
     last_full_poll_at: datetime | None = None
     """When everything that its status could need was last looked at."""
+    asked_at: datetime | None = None
+    """When a person asked for a look at it; None once it was looked at."""
     failures: int = 0
     """Looks in a row in which at least one read failed."""
     unchanged_looks: int = 0

@@ -35,6 +35,10 @@ class Command(StrEnum):
     CLOSE = "close"
 
 
+ASKS_FOR_A_LOOK = frozenset({Command.POLL, Command.RETRY})
+"""Whatever rests is probed at once for these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a command that looks first has seen: the status that the person knew of, and the look,

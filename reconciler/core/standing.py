@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum, auto
 
 from reconciler.core.model import HostLmsCode
-from reconciler.core.status import TenantState
+from reconciler.core.status import Resource, TenantState
 
 SECOND = timedelta(seconds=1)
 FIRST_PAUSE = 1 * SECOND
@@ -42,7 +42,8 @@ class TenantStanding:
     """One library's standing. `resumes_at` is when the next call may go, as a probe.
 
     `remaining` is what Alma last said is left of today for the whole institution, by all who call
-    it; None where it has not said so today. `strikes` counts pauses in a row.
+    it; None where it has not said so today. `strikes` counts pauses in a row. `missing` are the
+    kinds of things that are not found there, each until one of its kind is seen again.
     """
 
     state: TenantState = TenantState.OPEN
@@ -52,6 +53,7 @@ class TenantStanding:
     strikes: int = 0
     remaining: int | None = None
     remaining_at: datetime | None = None
+    missing: frozenset[Resource] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -219,10 +221,28 @@ def broken(standing: TenantStanding, terms: Terms, now: datetime, reason: str) -
     return probing(found, terms, now)
 
 
-def frozen(standing: TenantStanding, terms: Terms, now: datetime, reason: str) -> TenantStanding:
+def frozen(
+    standing: TenantStanding,
+    terms: Terms,
+    now: datetime,
+    reason: str,
+    missing: frozenset[Resource],
+) -> TenantStanding:
     """Much is suddenly not found: nothing is concluded until it is seen again."""
-    found = replace(standing, state=TenantState.FROZEN, since=now, reason=reason)
-    return probing(found, terms, now)
+    missing |= standing.missing
+    if standing.state is TenantState.FROZEN:
+        return replace(standing, missing=missing)
+    began = replace(standing, state=TenantState.FROZEN, since=now, reason=reason, missing=missing)
+    return probing(began, terms, now)
+
+
+def found(standing: TenantStanding, now: datetime, seen: frozenset[Resource]) -> TenantStanding:
+    """Things of these kinds are seen there. A lend that never had such a thing shows nothing of it:
+    only what was missing ends a freeze; what is still missing is looked for at once."""
+    if standing.state is not TenantState.FROZEN or not seen & standing.missing:
+        return standing
+    left = standing.missing - seen
+    return replace(standing, missing=left, resumes_at=now) if left else _all_well(standing, now)
 
 
 def answered(standing: TenantStanding, terms: Terms, now: datetime) -> TenantStanding:
@@ -244,9 +264,18 @@ def _is_of_today(standing: TenantStanding, terms: Terms, now: datetime) -> bool:
 
 
 def opened(standing: TenantStanding, now: datetime) -> TenantStanding:
-    """All is well again."""
+    """It can be called again; what was missing before it could not be is still to be found."""
     if standing.is_open and not standing.strikes:
         return standing
+    if standing.missing:
+        reason = "much was not found before it rested"
+        return replace(
+            standing, state=TenantState.FROZEN, since=now, reason=reason, resumes_at=now, strikes=0
+        )
+    return _all_well(standing, now)
+
+
+def _all_well(standing: TenantStanding, now: datetime) -> TenantStanding:
     return TenantStanding(
         since=now, remaining=standing.remaining, remaining_at=standing.remaining_at
     )

@@ -7,12 +7,14 @@ transactions at once. Where they are many, the library is frozen before anything
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.model import HostLmsCode, Leg, LegObservation, Observation, Transaction
-from reconciler.core.status import ItemState, LoanState, RequestState
+from reconciler.core.standing import TenantStanding
+from reconciler.core.status import ItemState, LoanState, RequestState, Resource
 from reconciler.core.view import LIVE_REQUEST
 
 WINDOW = timedelta(minutes=15)
@@ -22,20 +24,42 @@ SHARE = 0.3
 
 
 class _Looks:
-    """The looks of the window at one library; how many of them lost something is kept count of."""
+    """The looks of the window at one library, and what each of them lost."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[datetime, bool]] = deque()
-        self.lost = 0
+        self._looks: deque[tuple[datetime, Resource | None]] = deque()
+        self._lost: Counter[Resource] = Counter()
 
     def __len__(self) -> int:
         return len(self._looks)
 
-    def add(self, at: datetime, lost: bool) -> None:
+    @property
+    def lost(self) -> int:
+        """How many lost something."""
+        return self._lost.total()
+
+    @property
+    def missing(self) -> frozenset[Resource]:
+        """The kinds of what they lost."""
+        return frozenset(kind for kind, number in self._lost.items() if number)
+
+    def add(self, at: datetime, lost: Resource | None) -> None:
         self._looks.append((at, lost))
-        self.lost += lost
+        if lost is not None:
+            self._lost[lost] += 1
         while at - self._looks[0][0] > WINDOW:
-            self.lost -= self._looks.popleft()[1]
+            _, over = self._looks.popleft()
+            if over is not None:
+                self._lost[over] -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class MassAbsence:
+    """A library where much is suddenly not found."""
+
+    host_lms: HostLmsCode
+    reason: str
+    missing: frozenset[Resource]
 
 
 class AbsenceWatch:
@@ -46,37 +70,58 @@ class AbsenceWatch:
 
     def note(
         self, transaction: Transaction, observation: Observation, now: datetime
-    ) -> Iterator[tuple[HostLmsCode, str]]:
+    ) -> Iterator[MassAbsence]:
         """Take a look into account; the libraries that it shows to be in trouble, and why."""
         for leg in transaction.legs:
             seen = observation.leg(leg.role)
             if not (seen.item.value or seen.request.value or seen.loan.value):
                 continue
             looks = self._at[leg.host_lms]
-            looks.add(now, has_vanished(leg, seen))
+            looks.add(now, lost(leg, seen))
             if looks.lost >= AT_LEAST and looks.lost > SHARE * len(looks):
-                yield leg.host_lms, f"{looks.lost} of {len(looks)} looks found less than before"
+                reason = f"{looks.lost} of {len(looks)} looks found less than before"
+                yield MassAbsence(leg.host_lms, reason, looks.missing)
                 del self._at[leg.host_lms]
 
 
-def is_found(leg: Leg, seen: LegObservation) -> bool:
-    """Whether this look found the item of a leg, and all that an earlier one had found."""
-    item = seen.item.value
-    there = item is not None and item.state is not ItemState.ABSENT
-    return there and not has_vanished(leg, seen)
+def shown(seen: LegObservation) -> frozenset[Resource]:
+    """The kinds of things that this look found: that one is over is told by a record, too."""
+    item, request, loan = seen.item.value, seen.request.value, seen.loan.value
+    there = {
+        Resource.ITEM: item is not None and item.state is not ItemState.ABSENT,
+        Resource.REQUEST: request is not None and request.request_id is not None,
+        Resource.LOAN: loan is not None and loan.state is not LoanState.ABSENT,
+    }
+    return frozenset(kind for kind, is_there in there.items() if is_there)
 
 
-def has_vanished(leg: Leg, seen: LegObservation) -> bool:
-    """Whether this look did not find what an earlier one had found, with no move that explains it.
+def misses(leg: Leg, seen: LegObservation, standing: TenantStanding) -> bool:
+    """Whether this look shows that what a frozen library misses is still not there: it lost
+    something itself, or it did so shortly before the freeze, which remembered it as absent."""
+    if lost(leg, seen) is not None:
+        return True
+    began_at = standing.since
+    return any(
+        word.since is not None and began_at is not None and word.since >= began_at - WINDOW
+        for kind in standing.missing - shown(seen)
+        if (word := leg.remembered(kind)).state in _ABSENT
+    )
+
+
+_ABSENT = (ItemState.ABSENT, RequestState.CLOSED, LoanState.ABSENT)
+
+
+def lost(leg: Leg, seen: LegObservation) -> Resource | None:
+    """What this look did not find although an earlier one had, with no move that explains it.
 
     A request and a loan end in the ordinary way when the item moves; only one that is gone while
     the item stands where it stood is missing.
     """
     item = seen.item.value
     if item is not None and item.state is ItemState.ABSENT:
-        return leg.item.state not in (None, ItemState.ABSENT)
+        return Resource.ITEM if leg.item.state not in (None, ItemState.ABSENT) else None
     if item is None or item.state != leg.item.state:
-        return False
+        return None
     request, loan = seen.request.value, seen.loan.value
     request_gone = (
         request is not None
@@ -84,7 +129,9 @@ def has_vanished(leg: Leg, seen: LegObservation) -> bool:
         and request.request_id is None
         and leg.request.state in LIVE_REQUEST
     )
+    if request_gone:
+        return Resource.REQUEST
     loan_gone = (
         loan is not None and loan.state is LoanState.ABSENT and leg.loan.state == LoanState.ACTIVE
     )
-    return request_gone or loan_gone
+    return Resource.LOAN if loan_gone else None

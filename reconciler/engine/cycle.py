@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from loguru import logger
@@ -133,26 +133,32 @@ class Cycle:
         self, tenant: HostLmsCode, options: CycleOptions, report: CycleReport
     ) -> None:
         """Work off one tenant's queue with a fixed number of looks under way."""
-        asked_for = options.everything or bool(options.ids)
-        if asked_for:
-            self.gates.probe_now(tenant)
-            named = _Feed(self._named(tenant, options), partial(options.may_go_on, tenant), set())
-            await self._work_off(named, report, everything=True)
+        may_go_on = partial(options.may_go_on, tenant)
+        if options.everything or options.ids:
+            ordered_at = self.clock.now()
+            if options.everything:
+                self.gates.probe_now(tenant, ordered_at)
+            named = _Feed(self._named(tenant, options), may_go_on, set())
+            await self._work_off(named, report, ordered_at)
         elif self._goes_on(tenant, options):
             await self.sweeper.sweep(tenant)
+        else:
+            await self._work_off(_Feed(self._asked(tenant), may_go_on, set()), report)
         looks: Counter[TransactionId] = Counter()
         again = True
         while again:  # what was done for a transaction may have made it due again
             under_way: set[TransactionId] = set()
             more = self._due(tenant, options, looks, under_way)
             due = _Feed(more, partial(self._goes_on, tenant, options), under_way)
-            again = bool(await self._work_off(due, report, everything=False))
+            again = bool(await self._work_off(due, report))
         standing = self.gates.standing(tenant)
         is_pause = standing.state is TenantState.THROTTLED and self._goes_on(tenant, options)
         if not (standing.is_open or is_pause):
             report.resting[tenant] = standing
 
-    async def _work_off(self, feed: _Feed, report: CycleReport, *, everything: bool) -> int:
+    async def _work_off(
+        self, feed: _Feed, report: CycleReport, ordered_at: datetime | None = None
+    ) -> int:
         """Reconcile all of these; how many there were. What was claimed in vain is given back."""
         before = len(report.outcomes)
         under_way: set[asyncio.Task[None]] = set()
@@ -160,7 +166,7 @@ class Cycle:
         async def look(claim: Claim) -> None:
             began_at = self.clock.monotonic()
             try:
-                outcome = await self.reconciler.reconcile_one(claim, everything=everything)
+                outcome = await self.reconciler.reconcile_one(claim, ordered_at=ordered_at)
             finally:
                 feed.under_way.discard(claim.transaction.id)
             report.outcomes.append(outcome)
@@ -210,6 +216,15 @@ class Cycle:
         for start in range(0, len(ids), CLAIM_AT_ONCE):
             some = tuple(ids[start : start + CLAIM_AT_ONCE])
             yield await self._claim(Selection(tenant, some, due_only=False))
+
+    async def _asked(self, tenant: HostLmsCode) -> AsyncIterator[list[Claim]]:
+        """Claims of what people have asked for of a library that rests; each one once."""
+        looked_at: tuple[TransactionId, ...] = ()
+        while claims := await self._claim(
+            Selection(tenant, asked_only=True, passed_over=looked_at)
+        ):
+            looked_at += tuple(claim.transaction.id for claim in claims)
+            yield claims
 
     def _goes_on(self, tenant: HostLmsCode, options: CycleOptions) -> bool:
         """Whether polls are still handed out. A short supply of calls serves effects on."""

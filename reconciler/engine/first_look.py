@@ -34,7 +34,7 @@ class FirstLook:
         self.gates.adopt(await self.storage.run(self.quotas.standings))
         for leg in transaction.legs:
             if not self.reconciler.policy.is_external(leg):
-                self.gates.probe_now(leg.host_lms)
+                self.gates.probe_now(leg.host_lms, self.reconciler.clock.now())
         return await self.reconciler.consider(transaction, everything=True)
 
 

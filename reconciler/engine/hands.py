@@ -14,7 +14,17 @@ from datetime import timedelta
 
 from reconciler.core.closing import close
 from reconciler.core.model import HistoryEntry, Policy, Transaction, TransactionId
-from reconciler.core.orders import Command, Judge, Looked, Order, Step, Unfit, park, poll
+from reconciler.core.orders import (
+    ASKS_FOR_A_LOOK,
+    Command,
+    Judge,
+    Looked,
+    Order,
+    Step,
+    Unfit,
+    park,
+    poll,
+)
 from reconciler.core.retrying import retry
 from reconciler.core.status import ENDED, TERMINAL, DcbStatus, HistoryKind, IntentState
 from reconciler.engine.first_look import FirstLook, unread
@@ -204,9 +214,10 @@ class Hands:
 
     def _intervention(self, order: Order, before: Transaction, step: Step) -> Intervention:
         history = tuple(_history(order, step))
+        asked_at = order.at if order.command in ASKS_FOR_A_LOOK else before.asked_at
         return Intervention(
             before,
-            step.after,
+            replace(step.after, asked_at=asked_at),
             history,
             planned=tuple(self.recorder.intents(step.asked, asked_by=0)),
             changed=step.changed,

@@ -14,6 +14,7 @@ from reconciler.core.model import (
     Decision,
     HostLmsCode,
     Leg,
+    LegObservation,
     Observation,
     Parked,
     Policy,
@@ -21,7 +22,7 @@ from reconciler.core.model import (
     Transaction,
 )
 from reconciler.core.status import Role, TenantState
-from reconciler.engine.absences import AbsenceWatch, is_found
+from reconciler.engine.absences import AbsenceWatch, misses, shown
 from reconciler.engine.effects.runner import EffectRunner
 from reconciler.engine.observe import Look, Readers, observe
 from reconciler.engine.others import OtherLends
@@ -102,16 +103,18 @@ class Reconciler:
         look = Look(self.readers, self.policy, now, self.others, everything)
         return await observe(transaction, look)
 
-    async def reconcile_one(self, claim: Claim, *, everything: bool = False) -> Outcome:
+    async def reconcile_one(self, claim: Claim, *, ordered_at: datetime | None = None) -> Outcome:
         """Look, decide and record one claimed transaction; then carry out its effects.
 
+        `ordered_at` is when a person ordered a look at everything that there is of it, and that
+        what was refused is tried again; None where it is merely due.
         A defect of ours in one transaction stays there: it is logged, shown as a failure of that
         transaction and tried again later. Trouble with the database is raised.
         """
         before = claim.transaction
         with logger.contextualize(transaction=before.id, tenant=before.tenant):
             try:
-                return await self._reconcile(claim, everything)
+                return await self._reconcile(claim, ordered_at)
             except StoreUnavailable:
                 raise
             except SettingsError as error:
@@ -121,11 +124,16 @@ class Reconciler:
                 logger.exception("reconcile failed")
                 return await self._retry_later(claim, f"{type(error).__name__} in our own code")
 
-    async def _reconcile(self, claim: Claim, everything: bool) -> Outcome:
-        before, now = claim.transaction, self.clock.now()
-        if not self._may_look(before, now):
+    async def _reconcile(self, claim: Claim, ordered_at: datetime | None) -> Outcome:
+        now, everything = self.clock.now(), ordered_at is not None
+        before = replace(claim.transaction, asked_at=None)
+        asked_at = ordered_at or claim.transaction.asked_at
+        if not self._may_look(before, asked_at):
             return await self._retry_later(claim, FROZEN)
-        observation = await self._look(before, now, everything)
+        probed = self._frozen(before)
+        observation = await self._look(before, now, asked_at is not None or bool(probed))
+        for leg in probed:
+            self._judge_probe(leg, observation.leg(leg.role))
         if self._is_misled(before, observation, now):
             return await self._retry_later(claim, FROZEN)
         decision = decide(before, observation, now, self.policy)
@@ -145,24 +153,35 @@ class Reconciler:
         kind = OutcomeKind.PARK if parked else OutcomeKind.DONE
         return Outcome(kind, before, decision, parked, failures)
 
-    def _may_look(self, transaction: Transaction, now: datetime) -> bool:
-        """Not while a library is frozen, unless this look is to show whether it still is."""
-        frozen = self._frozen(transaction)
-        standings = [self.gates.standing(leg.host_lms) for leg in frozen]
-        if any(each.rests(now) for each in standings):
+    def _may_look(self, transaction: Transaction, asked_at: datetime | None) -> bool:
+        """Not while a library is frozen, unless this look is to show whether it still is: one of
+        the lends there at times, and each of which a person asks."""
+        if asked_at is not None:
+            for leg in transaction.legs:
+                self.gates.probe_now(leg.host_lms, asked_at)
+        now, frozen = self.clock.now(), self._frozen(transaction)
+        resting = [leg for leg in frozen if self.gates.standing(leg.host_lms).rests(now)]
+        if resting and asked_at is None:
             return False
         for leg in frozen:
-            self.gates.begin_probe(leg.host_lms)
+            if leg not in resting:
+                self.gates.begin_probe(leg.host_lms)
         return True
 
     def _is_misled(self, transaction: Transaction, observation: Observation, now: datetime) -> bool:
         """Whether a library shows so little that nothing may be concluded from it."""
-        for tenant, reason in self.absences.note(transaction, observation, now):
-            self.gates.freeze(tenant, reason)
-        for leg in self._frozen(transaction):
-            if is_found(leg, observation.leg(leg.role)):
-                self.gates.thaw(leg.host_lms)
+        for each in self.absences.note(transaction, observation, now):
+            self.gates.freeze(each.host_lms, each.reason, each.missing)
         return bool(self._frozen(transaction))
+
+    def _judge_probe(self, leg: Leg, seen: LegObservation) -> None:
+        """What a look at a frozen library tells of it; one that began before the freeze tells
+        nothing of it."""
+        standing = self.gates.standing(leg.host_lms)
+        if found := shown(seen) & standing.missing:
+            self.gates.found(leg.host_lms, found)
+        elif not misses(leg, seen, standing):
+            self.gates.showed_nothing(leg.host_lms)
 
     def _frozen(self, transaction: Transaction) -> list[Leg]:
         return [
@@ -174,7 +193,7 @@ class Reconciler:
     async def _retry_later(self, claim: Claim, reason: str) -> Outcome:
         now = self.clock.now()
         before = claim.transaction
-        after = replace(before, failures=before.failures + 1, last_poll_at=now)
+        after = replace(before, failures=before.failures + 1, last_poll_at=now, asked_at=None)
         after = replace(after, next_poll_at=_retry_at(after, now, self.policy))
         await self.settler.settle(Settlement(claim, after))
         return Outcome(OutcomeKind.RETRY, before, reason=reason)

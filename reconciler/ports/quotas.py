@@ -9,6 +9,7 @@ from typing import Protocol
 
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
+from reconciler.core.status import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Share:
 
     `seconds` is the length of the slice of time that it wants for its calls alone (0: none).
     `calls` and `throttled` were made since the last time; `standing` is what it has found, None
-    where it has found nothing new.
+    where it has found nothing new; `remaining` is how many calls Alma says are left today, and
+    when it said so: each answer says that, and it tells nothing of what others have found.
     """
 
     tenant: HostLmsCode
@@ -27,6 +29,7 @@ class Share:
     calls: int = 0
     throttled: int = 0
     standing: TenantStanding | None = None
+    remaining: tuple[int, datetime] | None = None
     unused: tuple[datetime, datetime] | None = None
     """The end of the last slice, given back from this instant on: (from, end)."""
 
@@ -78,17 +81,20 @@ class Gates(Protocol):
 
     def standing(self, tenant: HostLmsCode) -> TenantStanding: ...
 
-    def freeze(self, tenant: HostLmsCode, reason: str) -> None:
-        """Conclude nothing more from what this library shows, until things are found again."""
+    def freeze(self, tenant: HostLmsCode, reason: str, missing: frozenset[Resource]) -> None:
+        """Conclude nothing more from what this library shows, until such things are seen again."""
 
     def begin_probe(self, tenant: HostLmsCode) -> None:
         """A look begins that shows whether things are found again."""
 
-    def thaw(self, tenant: HostLmsCode) -> None:
-        """Things are found again."""
+    def found(self, tenant: HostLmsCode, seen: frozenset[Resource]) -> None:
+        """A look has seen things of these kinds there."""
 
-    def probe_now(self, tenant: HostLmsCode) -> None:
-        """A person asks: an outage is probed at once, whenever the next probe was to be."""
+    def showed_nothing(self, tenant: HostLmsCode) -> None:
+        """A look asked for nothing of what is missing there."""
+
+    def probe_now(self, tenant: HostLmsCode, asked_at: datetime) -> None:
+        """A person asked at that time: whatever rests is probed at once, once."""
 
     def adopt(self, standings: Mapping[HostLmsCode, TenantStanding]) -> None:
         """What other processes have found meanwhile."""

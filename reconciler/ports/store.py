@@ -36,6 +36,8 @@ class Selection:
     passed_over: tuple[TransactionId, ...] = ()
     """Not these: the process is at work on them, though their claims may be over by now, or it has
     just looked at them in vain."""
+    asked_only: bool = False
+    """Only those that a person asked to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

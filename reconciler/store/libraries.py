@@ -20,6 +20,7 @@ def locked_row(connection: Connection, tenant: HostLmsCode) -> RowMapping:
     found = connection.execute(_ROW, given).mappings().first()
     if found is None:
         values = {"code": tenant, "state": str(TenantState.OPEN), "reason": "", "strikes": 0}
+        values["missing"] = ""
         upsert = inserting(connection, TENANTS).values(values).on_conflict_do_nothing()
         connection.execute(upsert)
         found = connection.execute(_ROW, given).mappings().one()

@@ -6,6 +6,7 @@ a call. The row is locked while it is read and written.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import (
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import TenantStanding
-from reconciler.core.status import IntentState, TenantState
+from reconciler.core.status import IntentState, Resource, TenantState
 from reconciler.ports.quotas import CallsOfDay, Share, Slice
 from reconciler.store.database import Database, repeated_once
 from reconciler.store.libraries import locked_row
@@ -36,11 +37,12 @@ FURTHEST = timedelta(seconds=30)
 
 SENT_IN_VAIN = 6
 
-_KEPT = ("state", "since", "reason", "resumes_at", "strikes", "remaining", "remaining_at")
+_KEPT = ("since", "reason", "resumes_at", "strikes", "remaining", "remaining_at")
+_WORDS = ("state", "missing")
 _ROW_UPDATE = (
     update(TENANTS)
     .where(TENANTS.c.code == bindparam("of_tenant"))
-    .values({name: bindparam(f"new_{name}") for name in (*_KEPT, "slots_until")})
+    .values({name: bindparam(f"new_{name}") for name in (*_KEPT, *_WORDS, "slots_until")})
 )
 _COUNTED = (
     update(CALLS)
@@ -63,15 +65,19 @@ class SqlQuotas:
         with self._database.write() as connection:
             row = locked_row(connection, ask.tenant)
             standing = ask.standing or _standing(row)
+            if ask.remaining is not None:
+                left, at = ask.remaining
+                standing = replace(standing, remaining=left, remaining_at=at)
             starts_at = _next_slot(row["slots_until"], ask.now)
             slots_until = row["slots_until"]
             if ask.seconds:
                 slots_until = starts_at + timedelta(seconds=ask.seconds)
             elif ask.unused is not None and slots_until == ask.unused[1]:
                 slots_until = ask.unused[0]
-            if ask.standing is not None or slots_until != row["slots_until"]:
+            if standing != _standing(row) or slots_until != row["slots_until"]:
                 kept = {f"new_{name}": getattr(standing, name) for name in _KEPT}
                 kept |= {"new_state": str(standing.state), "new_slots_until": slots_until}
+                kept |= {"new_missing": " ".join(sorted(standing.missing))}
                 connection.execute(_ROW_UPDATE, {**kept, "of_tenant": ask.tenant})
             if ask.calls or ask.throttled:
                 self._count(connection, ask)
@@ -161,4 +167,5 @@ def _standing(row: RowMapping) -> TenantStanding:
         strikes=row["strikes"],
         remaining=row["remaining"],
         remaining_at=row["remaining_at"],
+        missing=frozenset(Resource(word) for word in row["missing"].split()),
     )

@@ -307,6 +307,7 @@ class _Shape(NamedTuple):
     ids: bool
     due: bool
     effects: bool
+    asked: bool
     passed_over: bool
 
     @classmethod
@@ -316,6 +317,7 @@ class _Shape(NamedTuple):
             selection.ids is not None,
             selection.due_only,
             selection.with_effects_only,
+            selection.asked_only,
             bool(selection.passed_over),
         )
 
@@ -343,6 +345,8 @@ def _selected(shape: _Shape) -> Select[tuple[str]]:
     if shape.effects:
         still_open = INTENTS.c.state.in_([str(each) for each in OPEN_INTENTS])
         query = query.where(_T.id.in_(select(INTENTS.c.transaction_id).where(still_open)))
+    if shape.asked:
+        query = query.where(_T.asked_at.is_not(None))
     if shape.passed_over:
         query = query.where(_T.id.not_in(bindparam("passed_over", expanding=True)))
     return query

@@ -31,6 +31,12 @@ class TransactionRow(SQLModel, table=True):
             sqlite_where=text("failures > 0"),
             postgresql_where=text("failures > 0"),
         ),
+        Index(
+            "transactions_asked",
+            "tenant",
+            sqlite_where=text("asked_at IS NOT NULL"),
+            postgresql_where=text("asked_at IS NOT NULL"),
+        ),
         Index("transactions_status", "status", "status_since"),
         CheckConstraint("(parked_reason IS NULL) = (parked_since IS NULL)", name="parked_is_whole"),
         CheckConstraint(
@@ -52,6 +58,7 @@ class TransactionRow(SQLModel, table=True):
     next_poll_at: datetime | None = None
     last_poll_at: datetime | None = None
     last_full_poll_at: datetime | None = None
+    asked_at: datetime | None = None
     failures: int = 0
     unchanged_looks: int = 0
     sights: dict[str, Any] = Field(sa_type=JSON)
@@ -306,6 +313,8 @@ class TenantRow(SQLModel, table=True):
     strikes: int = 0
     remaining: int | None = None
     remaining_at: datetime | None = None
+    missing: str = ""
+    """While frozen: the kinds of things that are not found there, apart by blanks."""
     sweep_at: datetime | None = None
     """When its bibs are glanced at next."""
 

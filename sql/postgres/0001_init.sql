@@ -14,6 +14,8 @@ CREATE TABLE transactions (
     next_poll_at TIMESTAMP WITH TIME ZONE,
     last_poll_at TIMESTAMP WITH TIME ZONE,
     last_full_poll_at TIMESTAMP WITH TIME ZONE,
+    -- When a person asked for a look at it; none once it was looked at.
+    asked_at TIMESTAMP WITH TIME ZONE,
     failures INTEGER NOT NULL DEFAULT 0,
     unchanged_looks INTEGER NOT NULL DEFAULT 0,
     -- The last words seen of each leg, by role and resource: rewritten by every look.
@@ -65,6 +67,7 @@ CREATE INDEX transactions_due ON transactions (tenant, next_poll_at)
     WHERE next_poll_at IS NOT NULL AND paused_since IS NULL;
 CREATE INDEX transactions_claimed ON transactions (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX transactions_failing ON transactions (failures) WHERE failures > 0;
+CREATE INDEX transactions_asked ON transactions (tenant) WHERE asked_at IS NOT NULL;
 CREATE INDEX transactions_status ON transactions (status, status_since);
 
 -- Which process looks after a library. Every taking raises `term`, which guards all writes for its
@@ -254,8 +257,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (next_attempt_at) WHERE state = 'pending';
 
 -- How each library stands with us. `slots_until`: calls up to then are given away, in slices of
--- a second, so that all processes together keep to its calls per second. `sweep_at`: when its bibs
--- are glanced at next.
+-- a second, so that all processes together keep to its calls per second. `missing`: the kinds of
+-- things that are not found there while it is frozen. `sweep_at`: when its bibs are glanced at next.
 CREATE TABLE tenants (
     code VARCHAR NOT NULL PRIMARY KEY,
     slots_until TIMESTAMP WITH TIME ZONE,
@@ -266,6 +269,7 @@ CREATE TABLE tenants (
     strikes INTEGER NOT NULL DEFAULT 0,
     remaining INTEGER,
     remaining_at TIMESTAMP WITH TIME ZONE,
+    missing VARCHAR NOT NULL DEFAULT '',
     sweep_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT tenant_state_is_known CHECK (
         state IN ('open', 'throttled', 'short of quota', 'quota used up', 'outage', 'frozen')

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.alma.limiter import Limiter
-from reconciler.alma.valve import Valve
+from reconciler.alma.valve import MOST_VAIN_PROBES, Valve
 from reconciler.core.model import HostLmsCode
 from reconciler.core.standing import Purpose, Terms
-from reconciler.core.status import TenantState
+from reconciler.core.status import Resource, TenantState
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.store.database import Database
 from reconciler.store.quotas import SqlQuotas
@@ -273,6 +273,106 @@ async def test_a_rest_outlives_the_process_and_is_found_by_the_others(
     assert await second.call()
     await second.valve.aclose()
     assert quotas.standings()[UNI_A].is_open
+
+
+GONE = frozenset({Resource.ITEM})
+
+
+class OnItsWay(Direct):
+    """Answers that are made at once and arrive when the test lets them."""
+
+    def __init__(self, quotas: SqlQuotas) -> None:
+        super().__init__(quotas)
+        self.arrive = asyncio.Event()
+
+    async def share(self, ask):  # type: ignore[no-untyped-def]
+        answer = await super().share(ask)
+        await self.arrive.wait()
+        return answer
+
+
+async def test_a_freeze_is_not_undone_by_an_answer_that_was_on_its_way(
+    database: Database, clock: FakeClock
+) -> None:
+    """The database told how the library stood before, and the next call of Alma's told its quota:
+    each of the two made the freeze forgotten."""
+    shared = OnItsWay(SqlQuotas(database))
+    valve = Valve(Terms(UNI_A, reserve=0), 24, clock, shared)
+    entering = asyncio.create_task(valve.enter(Purpose.POLL))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    valve.freeze("much is gone", GONE)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert shared.asked == 2, "for a slice, and to tell of the freeze"
+    standings = [valve.standing]
+    shared.arrive.set()
+    await entering
+    standings.append(valve.standing)
+    valve.told_remaining(500)
+    await valve.aclose()
+    standings += [valve.standing, shared.quotas.standings()[UNI_A]]
+    assert {(each.state, each.missing) for each in standings} == {(TenantState.FROZEN, GONE)}
+    assert standings[-1].remaining == 500
+
+
+async def test_what_one_process_found_is_not_undone_by_the_quota_that_another_is_told(
+    database: Database, clock: FakeClock
+) -> None:
+    quotas = SqlQuotas(database)
+    one, other = (Valve(Terms(UNI_A, reserve=0), 24, clock, Direct(quotas)) for _ in range(2))
+    for valve in (one, other):
+        await valve.enter(Purpose.POLL)
+    one.freeze("much is gone", GONE)
+    other.told_remaining(500)
+    for valve in (one, other, one):
+        clock.advance(timedelta(seconds=2))
+        await valve.enter(Purpose.POLL)
+    for valve in (one, other):
+        await valve.aclose()
+    found = quotas.standings()[UNI_A]
+    assert (found.state, found.missing, found.remaining) == (TenantState.FROZEN, GONE, 500)
+    assert {each.standing.state for each in (one, other)} == {TenantState.FROZEN}
+
+
+def test_a_freeze_ends_kind_by_kind_and_a_person_probes_once(clock: FakeClock) -> None:
+    valve = Valve(Terms(UNI_A, reserve=0), 24, clock)
+    kinds = frozenset({Resource.ITEM, Resource.REQUEST})
+    valve.freeze("gone", kinds - {Resource.REQUEST})
+    valve.freeze("more is gone", kinds)
+    assert (valve.standing.missing, valve.standing.reason) == (kinds, "gone")
+    assert valve.standing.rests(clock.now())
+    valve.found(frozenset({Resource.LOAN}))
+    assert valve.standing.missing == kinds
+    asked_at = clock.now()
+    valve.probe_now(asked_at)
+    assert not valve.standing.rests(clock.now())
+    valve.begin_probe()
+    valve.probe_now(asked_at)
+    assert valve.standing.rests(clock.now()), "it was probed since"
+    valve.found(frozenset({Resource.ITEM}))
+    assert (valve.standing.state, valve.standing.missing) == (
+        TenantState.FROZEN,
+        {Resource.REQUEST},
+    )
+    assert not valve.standing.rests(clock.now()), "the rest is looked for at once"
+    valve.found(kinds)
+    assert valve.standing.is_open
+
+
+def test_looks_that_show_nothing_are_followed_by_others_for_a_while(clock: FakeClock) -> None:
+    valve = Valve(Terms(UNI_A, reserve=0), 24, clock)
+    valve.freeze("gone", GONE)
+    for _ in range(2):
+        looks = 0
+        while True:
+            valve.begin_probe()
+            valve.showed_nothing()
+            looks += 1
+            if valve.standing.rests(clock.now()):
+                break
+        assert looks == MOST_VAIN_PROBES
+        clock.advance(timedelta(minutes=20))
 
 
 async def test_a_clock_that_was_set_back_does_not_stop_the_calls(

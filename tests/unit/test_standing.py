@@ -10,11 +10,12 @@ import pytest
 
 from reconciler.core import standing as core
 from reconciler.core.standing import Admission, Purpose, TenantStanding, Terms, admission
-from reconciler.core.status import TenantState
+from reconciler.core.status import Resource, TenantState
 from tests.support.build import UNI_A
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 TERMS = Terms(UNI_A, reserve=20_000, zone=ZoneInfo("Europe/Vienna"))
+GONE = frozenset({Resource.ITEM})
 MIDNIGHT = datetime(2026, 11, 25, 23, 0, tzinfo=UTC)
 
 
@@ -86,13 +87,22 @@ def test_a_used_up_day_ends_with_an_answered_probe() -> None:
 def test_an_outage_is_not_probed_by_a_write_and_a_freeze_by_no_effect() -> None:
     later = NOW + timedelta(hours=1)
     outage = core.broken(TenantStanding(), TERMS, NOW, "down")
-    frozen = core.frozen(TenantStanding(), TERMS, NOW, "gone")
+    frozen = core.frozen(TenantStanding(), TERMS, NOW, "gone", GONE)
     assert admission(outage, Purpose.EFFECT_WRITE, later) is Admission.REST
     assert admission(outage, Purpose.EFFECT_READ, later) is Admission.PROBE
     assert admission(frozen, Purpose.EFFECT_READ, later) is Admission.REST
     assert admission(frozen, Purpose.POLL, NOW) is Admission.GO  # a look that the engine starts
     assert core.answered(frozen, TERMS, later).state is TenantState.FROZEN
-    assert core.opened(frozen, later).state is TenantState.OPEN
+    assert core.found(frozen, later, GONE).state is TenantState.OPEN
+
+
+def test_what_was_missing_before_a_day_ran_out_is_still_to_be_found() -> None:
+    frozen = core.frozen(TenantStanding(), TERMS, NOW, "gone", GONE)
+    renewed = core.answered(core.spent(frozen, TERMS, NOW), TERMS, MIDNIGHT)
+    assert (renewed.state, renewed.missing) == (TenantState.FROZEN, GONE)
+    assert not renewed.rests(MIDNIGHT)
+    again = core.found(renewed, MIDNIGHT, GONE)
+    assert (again.state, again.missing) == (TenantState.OPEN, frozenset())
 
 
 def test_probes_of_an_outage_are_a_minute_apart_at_least() -> None:
