@@ -453,7 +453,7 @@ class Month:
         return book.placed and not book.in_hands and not self.is_at_rest(book)
 
     async def _finish_lives(self) -> None:
-        ends = self.now() + MONTH
+        ends = self.now() + 2 * MONTH  # lost, found again and renewed twice, a book is long away
         while self._lives and self.now() < ends:
             self._after(timedelta(hours=12), self.look)
             then = self.now() + timedelta(hours=12)
