@@ -107,7 +107,11 @@ def _advice(transaction: Transaction, now: datetime) -> str:
         reason = transaction.parked.reason
         known = reason in ParkReason.__members__.values()
         told = STAFF_ADVICE[ParkReason(reason)] if known else transaction.parked.detail
-        return f"{told} Then: reconciler retry {transaction.id} --reason TEXT."
+        id = transaction.id
+        return (
+            f"{told} Then: reconciler retry {id} --reason TEXT; or, where nothing more is to come "
+            f"of it: reconciler close {id} --reason TEXT."
+        )
     return " ".join((*_hindrances(transaction), f"{_to_do(transaction)}{age}"))
 
 

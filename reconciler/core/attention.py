@@ -180,7 +180,13 @@ def _unavailable(side: Side) -> Iterator[Attention]:
 
 def _absent(side: Side) -> Iterator[Attention]:
     if side.item_state is ItemState.ABSENT:
-        found = _about(ParkReason.ITEM_ABSENT, side, Resource.ITEM, "Alma knows no such item")
+        found = (
+            _about(ParkReason.ITEM_ABSENT, side, Resource.ITEM, "Alma knows no such item")
+            if side.role is Role.SUPPLIER
+            else _about(
+                ParkReason.VIRTUAL_ITEM_ABSENT, side, Resource.ITEM, "the virtual item is gone"
+            )
+        )
         yield found if side.item_state_confirmed else replace(found, look_again_in=side.settle)
 
 

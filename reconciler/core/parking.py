@@ -56,9 +56,9 @@ STAFF_ADVICE: dict[ParkReason, str] = {
     ),
     ParkReason.VIRTUAL_ITEM_ABSENT: (
         "The virtual item that we made for this lend is gone: somebody deleted it. No book is "
-        "missing. Before the book is sent, retry makes the record and the hold on it anew; do not "
-        "send the book until then. Once the book is on its way nothing is made anew: hand it out "
-        "or send it home by hand, and close the transaction when it is back."
+        "missing. As long as the book is at its lender, retry makes the record and the hold on it "
+        "anew; keep the book there until then. Once it is on its way nothing is made anew: hand it "
+        "out or bring it home by hand, and close the transaction when it is back."
     ),
     ParkReason.ITEM_MISMATCH: (
         "The item that Alma shows is not the one that this transaction follows. Two items may "

@@ -102,7 +102,7 @@ FOR_GOOD = [
         "the virtual item was deleted",
         S.READY_FOR_PICKUP,
         lambda lab, book: lab.borrower.withdraw_item(book.barcode),
-        P.ITEM_ABSENT,
+        P.VIRTUAL_ITEM_ABSENT,
     ),
     Trouble(
         "the lender's item was withdrawn",

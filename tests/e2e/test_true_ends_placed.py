@@ -234,7 +234,7 @@ async def test_a_virtual_item_that_a_cataloguer_deletes(
         at = desk(lab, book)
         at.withdraw_item(book.barcode)
         await row.looks(4)
-        row.waits_for_a_person(PLACED[workflow], "item_absent")
+        row.waits_for_a_person(PLACED[workflow], "virtual_item_absent")
         staff = row.explain()["staff"]
         assert "virtual" in staff, staff
         assert "send" not in staff, staff
@@ -249,7 +249,7 @@ async def test_a_virtual_item_that_a_cataloguer_deletes(
             assert hold is not None
             assert (hold.open, hold.item_pid) == (True, item.pid)
             return
-        row.waits_for_a_person(PLACED[workflow], "item_absent")
+        row.waits_for_a_person(PLACED[workflow], "virtual_item_absent")
         assert "send" not in row.explain()["staff"]
         await row.by_hand(Command.CLOSE)
         await row.looks(4)

@@ -275,7 +275,7 @@ def test_what_needs_a_person_is_parked_with_a_reason_code(
 @pytest.mark.parametrize(
     ("seen", "reason"),
     [
-        ({"item": Seen.of(ItemSight(ItemState.ABSENT, "401689"), NOW)}, "item_absent"),
+        ({"item": Seen.of(ItemSight(ItemState.ABSENT, "401689"), NOW)}, "virtual_item_absent"),
         ({"request": Seen.unreadable("refused 401861", NOW, "401861")}, "user_absent"),
     ],
 )
