@@ -23,6 +23,7 @@ from reconciler.core.effects import (
     overtaken,
     wanted,
 )
+from reconciler.core.evidence import supplier_in_transit
 from reconciler.core.handover import counted, left_to_staff, stuck_intents
 from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Transaction
 from reconciler.core.orders import Order, Step, Unfit, over, paused
@@ -44,7 +45,7 @@ from reconciler.core.status import (
     ThingKind,
     ThingState,
 )
-from reconciler.core.transitions import VIA_PICKUP_LIBRARY
+from reconciler.core.transitions import VIA_PICKUP_LIBRARY, WITH_TRANSPORT
 from reconciler.core.view import View
 
 S = DcbStatus
@@ -141,7 +142,9 @@ def _meanwhile(transaction: Transaction, order: Order, policy: Policy) -> Step |
         return None
     known_as, now = order.looked.known_as, transaction.status
     moved = f"{known_as} → {now}"
-    if known_as in BEFORE_DISPATCH and now in _ON_ITS_WAY:
+    if known_as in BEFORE_DISPATCH and (
+        now in _ON_ITS_WAY or _has_left(transaction, order, policy)
+    ):
         return _sent_home(transaction, order, policy)
     if known_as not in _WITH_THE_READER | ENDED and now in _WITH_THE_READER:
         left = "the book has left meanwhile" if known_as in BEFORE_DISPATCH else "meanwhile"
@@ -154,6 +157,16 @@ def _meanwhile(transaction: Transaction, order: Order, policy: Policy) -> Step |
         told = f"the book has left meanwhile: {moved}; nothing is ended yet"
         return Step(transaction, told, warnings=(_AGAIN,))
     return None
+
+
+def _has_left(transaction: Transaction, order: Order, policy: Policy) -> bool:
+    """Whether the look showed the lender's book in transit for our hold, where the status cannot
+    follow it yet: nothing is placed for the reader."""
+    if order.looked is None or transaction.status not in BEFORE_DISPATCH:
+        return False
+    view = View.of(transaction, order.looked.observation, order.at, policy)
+    away = transaction.workflow in WITH_TRANSPORT and not view.supplier.is_external
+    return away and supplier_in_transit(view).holds
 
 
 _AGAIN = "to end it all the same, close it again"

@@ -488,10 +488,19 @@ def _twice(
     side: Side, states: frozenset[ItemState], because: str, seen: tuple[Evidence, ...]
 ) -> Finding:
     """What counts only in two looks at least `settle` apart, neither of them with our loan."""
-    if side.confirms(states) and (side.is_external or side.leg.loan.state != LoanState.ACTIVE):
+    if side.confirms(states) and (side.is_external or _loan_was_over(side)):
         return _holds(because, seen)
     told = f"{because}; a second look has to confirm it"
     return Finding(Verdict.WAITS, told, seen, look_again_in=side.settle)
+
+
+def _loan_was_over(side: Side) -> bool:
+    """Whether a look at least `settle` ago showed no loan of ours either, where there was one."""
+    known = side.leg.loan
+    if not side.loan_was_seen:
+        return known.state != LoanState.ACTIVE
+    was_over = known.state in (LoanState.COMPLETE, LoanState.ABSENT)
+    return was_over and known.since is not None and side.now - known.since >= side.settle
 
 
 def supplier_home_proved(view: View) -> Finding:
@@ -558,6 +567,8 @@ def _ended_unfilled(side: Side) -> Finding:
         if side.request_is_live is None:
             return _hold_unclear(side, seen)
         return _no(f"the {side.role}'s request stands", seen)
+    if side.loan_state is LoanState.COMPLETE and side.request_is_live is None:
+        return _hold_unclear(side, seen)
     was_lent = side.leg.loan_seen_at is not None and not side.is_external
     if was_lent or side.loan_state in (LoanState.ACTIVE, LoanState.COMPLETE):
         return _no(f"the {side.role}'s request is closed because it was filled", seen)

@@ -62,6 +62,8 @@ class Side:
     """Whether our ledger says that we placed this leg's hold, on one copy."""
     placed_at: datetime
     """Before this no loan can have come of this leg's hold."""
+    counts_from: datetime | None
+    """Of the lender: when the book left, or was last known to be lent; None before."""
     reissued: RequestSight | None
     """A hold of ours among the item's active ones under an id that we do not know yet."""
     others_holds: tuple[RequestSight, ...] | None
@@ -95,7 +97,7 @@ class Side:
     def loan(self) -> LoanSight | None:
         """Our loan: a running one before one that is over before none; None when not known."""
         listed, known = self.seen.active_loan.value, self.seen.loan.value
-        completed = self.seen.completed_loan.value
+        completed = None if self.is_external else self.seen.completed_loan.value
         if listed is not None and listed.state is LoanState.ACTIVE:
             return listed
         if known is not None and known.state is not LoanState.ABSENT:
@@ -214,16 +216,22 @@ class Side:
         return self.item_state is not None and self.confirms(frozenset({self.item_state}))
 
     def confirms(self, states: frozenset[ItemState]) -> bool:
-        """Whether the item is in one of these states, and was so in a look `settle` ago."""
+        """Whether the item is in one of these states, and was so in a look `settle` ago.
+
+        Of the lender's item only looks count since the book left, or was lent: what it showed
+        before, and perhaps shows again, is no first look.
+        """
         before = self.leg.item
         if self.item_state not in states:
             return False
         if self.is_external:
             return True
-        return (
-            before.state in states
-            and before.since is not None
-            and self.now - before.since >= self.settle
+        looks = (before.since, before.seen_at) if before.state in states else ()
+        return any(
+            at is not None
+            and self.now - at >= self.settle
+            and (self.counts_from is None or at >= self.counts_from)
+            for at in looks
         )
 
     @property
@@ -329,6 +337,13 @@ def _placed_at(transaction: Transaction, leg: Leg) -> datetime:
     return max((transaction.created_at, *(at for at in placed if at is not None)))
 
 
+def _counts_from(transaction: Transaction, leg: Leg) -> datetime | None:
+    if leg.role is not Role.SUPPLIER:
+        return None
+    known = (transaction.dispatched_at, leg.loan_seen_at)
+    return max((at for at in known if at is not None), default=None)
+
+
 def _side(
     transaction: Transaction, leg: Leg, seen: LegObservation, now: datetime, policy: Policy
 ) -> Side:
@@ -342,6 +357,7 @@ def _side(
         policy.loans_kept(leg),
         any(not hold.trusted for hold in _holds_of(transaction, leg)),
         _placed_at(transaction, leg),
+        _counts_from(transaction, leg),
         reissued_hold(transaction, leg, listed or ()),
         None
         if listed is None

@@ -35,6 +35,9 @@ def hops(before: Transaction, observation: Observation) -> list[tuple[DcbStatus,
     return [(hop.target, hop.inferred) for hop in decision.hops]
 
 
+OVER = Remembered("COMPLETE", "COMPLETE", NOW - timedelta(hours=1), since=NOW - timedelta(hours=1))
+
+
 def loaned(**supplier: object) -> Transaction:
     return transaction(S.LOANED, supplier=leg(Role.SUPPLIER, **supplier))
 
@@ -57,14 +60,18 @@ def test_a_closed_loan_and_the_book_at_home_complete_in_two_looks(raw: str) -> N
     sights = look(supplier=home, borrower=STILL_LENT)
     once = loaned(loan_seen_at=NOW - 5 * DAY)
     assert hops(once, sights) == []
-    assert hops(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw)), sights) == HOME
+    assert (
+        hops(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw), loan=OVER), sights) == HOME
+    )
 
 
 @pytest.mark.parametrize("raw", ["0/LOST_LOAN_AND_PAID", "0/MISSING", "0/CLAIM_RETURNED_LOAN"])
 @pytest.mark.parametrize("status", [S.LOANED, S.RETURN_TRANSIT])
 def test_a_loan_that_ended_on_paper_is_no_return(status: DcbStatus, raw: str) -> None:
     home = {"item": item(raw), "loan": loan("COMPLETE"), **ENDED}
-    before = replace(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw)), status=status)
+    before = replace(
+        loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before(raw), loan=OVER), status=status
+    )
     reader = STILL_LENT if status is S.LOANED else {"item": item("0/TRANSIT")}
     decision = decide(before, look(supplier=home, borrower=reader), NOW, policy())
     assert (decision.hops, decision.newly_parked is not None) == ((), True)
@@ -75,13 +82,15 @@ def test_a_closed_loan_alone_proves_nothing(status: DcbStatus) -> None:
     for item_seen in (unreadable(), item("1/")):
         lender = {"item": item_seen, "loan": loan("COMPLETE"), "active_loan": unreadable(), **ENDED}
         seen = look(supplier=lender, borrower={"item": item("0/TRANSIT")})
-        before = replace(loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/")), status=status)
+        before = replace(
+            loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/"), loan=OVER), status=status
+        )
         assert hops(before, seen) == []
 
 
 def test_completing_sets_the_outcome_and_the_words_of_our_record() -> None:
     sights = look(supplier={"item": item("1/"), "loan": loan("COMPLETE")}, borrower=STILL_LENT)
-    before = loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/"))
+    before = loaned(loan_seen_at=NOW - 5 * DAY, item=seen_before("1/"), loan=OVER)
     after = decide(before, sights, NOW, policy()).transaction
     assert after.outcome is Outcome.SUPPLIED
     assert after.supplier.record_state == RecordState.AVAILABLE
@@ -106,6 +115,7 @@ def test_in_place_without_a_loan_on_record_needs_a_second_look_and_a_loan_seen_b
         supplier=replace(
             decision.transaction.supplier,
             item=Remembered("IN_PLACE", "1/", NOW - SETTLE, since=NOW - SETTLE),
+            loan=Remembered("ABSENT", "", NOW - SETTLE, since=NOW - SETTLE),
         ),
     )
     assert hops(settled, WEAK) == HOME
@@ -123,7 +133,26 @@ def test_in_place_without_a_loan_on_record_needs_a_second_look_and_a_loan_seen_b
 def test_before_any_loan_was_seen_in_place_moves_nothing() -> None:
     long_in_place = Remembered("IN_PLACE", "1/", NOW - SETTLE, since=NOW - timedelta(days=3))
     assert hops(loaned(item=long_in_place), WEAK) == []
-    assert hops(loaned(item=long_in_place, loan_id=LoanId("L1")), WEAK) == HOME
+    assert hops(loaned(item=long_in_place, loan_id=LoanId("L1"), loan=OVER), WEAK) == HOME
+
+
+def test_what_the_lenders_item_showed_before_it_was_lent_is_no_first_look() -> None:
+    """In place since before the book left, and in place again after a check-in by mistake."""
+    stale = Remembered("IN_PLACE", "1/", NOW - 9 * DAY, since=NOW - 9 * DAY)
+    before = replace(
+        loaned(loan_seen_at=NOW - 5 * DAY, item=stale, loan_id=LoanId("L1")),
+        dispatched_at=NOW - 8 * DAY,
+    )
+    home = look(
+        supplier={"item": item("1/"), "loan": loan("COMPLETE"), **ENDED}, borrower=STILL_LENT
+    )
+    first = decide(before, home, NOW, policy())
+    assert first.hops == ()
+    at_once = decide(first.transaction, home, NOW + timedelta(seconds=5), policy())
+    assert at_once.hops == ()
+    later = NOW + SETTLE
+    second = decide(first.transaction, home, later, policy())
+    assert [hop.target for hop in second.hops] == [S.RETURN_TRANSIT, S.COMPLETED]
 
 
 @pytest.mark.parametrize(
