@@ -153,13 +153,14 @@ CLEARED_BY: dict[ThingKind, EffectKind] = {
 ADVISORY = frozenset({EffectKind.NO_RENEWAL})
 """Effects without which the lend goes on: refused ones are shown and retried, never parked."""
 
-_REMOVALS = frozenset(
+REMOVALS = frozenset(
     {
         EffectKind.VIRTUAL_ITEM_REMOVED,
         EffectKind.VIRTUAL_HOLDING_REMOVED,
         EffectKind.VIRTUAL_BIB_REMOVED,
     }
 )
+"""The virtual records' end."""
 
 _CERTAIN = {str(reason) for reason, certain in OUR_HOLDS_ARE_CERTAIN.items() if certain}
 
@@ -199,7 +200,7 @@ def goes_on_while_parked(intent: Intent, transaction: Transaction) -> bool:
     """
     if intent.kind is EffectKind.HOLD_CANCELLED:
         return transaction.parked is not None and transaction.parked.reason in _CERTAIN
-    return intent.kind in _REMOVALS and transaction.status in BEFORE_DISPATCH
+    return intent.kind in REMOVALS and transaction.status in BEFORE_DISPATCH
 
 
 def left_to_clear(transaction: Transaction, planned: Iterable[Effect] = ()) -> tuple[Effect, ...]:

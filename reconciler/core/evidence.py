@@ -793,7 +793,8 @@ def left_after_cancelling(view: View) -> Finding:
 def uncollected_home(view: View) -> Finding:
     """Row 14b: the lender's item is in place again. Transit proves nothing: it looks alike.
 
-    The pickup side is looked at first: the reader may have taken the book after all.
+    The pickup side is looked at first: the reader may have taken the book after all, and may have
+    brought it back since.
     """
     found = _uncollected_home(view)
     side = view.pickup_side
@@ -806,6 +807,10 @@ def uncollected_home(view: View) -> Finding:
             return _loan_unclear(side, found.evidence)
         if side.has_active_loan:
             return _no(f"the {side.role}'s loan is active", side.evidence(LOAN))
+    if side.seen.completed_loan.value is None:
+        return _cannot_say(side, ReadKind.COMPLETED_LOAN, found.evidence)
+    if side.loan_state is LoanState.COMPLETE:
+        return _no(f"the {side.role}'s loan is complete: the reader had the book", ())
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from reconciler.core.effects import ALL, record_effects, wanted
+from reconciler.core.effects import ALL, REMOVALS, record_effects, wanted
 from reconciler.core.model import (
     NOT_OBSERVED,
     Effect,
@@ -177,21 +177,12 @@ def _was_undone(transaction: Transaction, role: Role) -> bool:
     records = [each for each in transaction.things if each.role is role and _is_record(each)]
     present = {each.kind for each in records if each.state is ThingState.PRESENT}
     undoing = any(
-        intent.role is role and intent.kind in _REMOVALS and not intent.is_over
+        intent.role is role and intent.kind in REMOVALS and not intent.is_over
         for intent in transaction.intents
     )
     return undoing or any(
         each.state is ThingState.GONE and each.kind not in present for each in records
     )
-
-
-_REMOVALS = frozenset(
-    {
-        EffectKind.VIRTUAL_ITEM_REMOVED,
-        EffectKind.VIRTUAL_HOLDING_REMOVED,
-        EffectKind.VIRTUAL_BIB_REMOVED,
-    }
-)
 
 
 def _is_record(thing: Thing) -> bool:

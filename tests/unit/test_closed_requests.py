@@ -151,7 +151,10 @@ AWAITING = transaction(
         item=Remembered("TRANSIT", "0/TRANSIT", NOW - HOUR, NOW - HOUR, away_at=NOW - HOUR),
     ),
 )
-HOME = look(supplier={"item": item("1/")}, borrower={"item": item("0/TRANSIT")})
+HOME = look(
+    supplier={"item": item("1/")},
+    borrower={"item": item("0/TRANSIT"), "completed_loan": loan("NONE")},
+)
 
 
 @pytest.mark.parametrize("raw", ["0/TRANSIT", "0/HOLDSHELF", "0/REQUESTED", "0/LOAN", "0/"])

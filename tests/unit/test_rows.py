@@ -253,7 +253,7 @@ CASES = [
         W.STANDARD,
         (S.AWAITING_RETURN_TO_SUPPLIER, S.CANCELLED),
         supplier={"item": item("1/")},
-        borrower={"item": item("0/TRANSIT")},
+        borrower={"item": item("0/TRANSIT"), "completed_loan": loan("NONE")},
         twin={"borrower": {"item": item("1/")}},
         away=True,
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from reconciler.core.effects import ADVISORY
+from reconciler.core.effects import ADVISORY, REMOVALS
 from reconciler.core.model import Intent, Leg, Thing
 from reconciler.core.parking import ParkReason
 from reconciler.core.refusals import MAY_HAVE_HAPPENED
@@ -31,6 +31,9 @@ _AGAIN_AFTER = {
     FailureKind.RESTING: AFTER_A_REST,
 }
 MOST_AMBIGUITIES = 2
+MOST_REMOVALS = 7
+"""So often, over some 28 hours, a removal is refused before a person is told: what time has not
+cured by then stays in the library's catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,11 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
         last_code=sight.code,
         tracking_id=failure.tracking_id if failure else None,
     )
-    if sight.park is not None and intent.kind not in ADVISORY:
+    tried_enough = intent.kind in REMOVALS and intent.refusals >= MOST_REMOVALS
+    reason = sight.park or (ParkReason.EFFECT_REFUSED if tried_enough else None)
+    if reason is not None and intent.kind not in ADVISORY:
         parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None)
-        return Ending(parked, told, sight.code, park=sight.park, undo=sight.undo)
+        return Ending(parked, told, sight.code, park=reason, undo=sight.undo)
     first = SOON if sight.soon else FIRST_RETRY
     wait = min(first * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
     refused = replace(
