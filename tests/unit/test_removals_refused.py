@@ -1,4 +1,4 @@
-"""A removal that is refused again and again is told to a person; other effects go on being tried."""
+"""A removal that is refused again and again is told to a person; other effects are tried on."""
 
 from __future__ import annotations
 
