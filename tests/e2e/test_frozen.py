@@ -135,6 +135,21 @@ def test_a_lend_that_never_had_what_is_missing_does_not_end_the_freeze(any_world
     assert statuses(world) == {WAITS: LENDS, "LOANED": 1}
 
 
+def test_a_book_that_is_really_gone_does_not_keep_the_others_frozen(any_world: World) -> None:
+    """It is the first that is looked at, and shows that things are missing as before."""
+    world = any_world
+    lends = frozen(world, Resource.ITEM)
+    gone, there = lends[0], lends[1]
+    world.sandbox.faults.clear()
+    world.lender.withdraw_item(gone.barcode)
+    for lend in (gone, there):
+        world.run("poll", lend.id)
+    world.send(there)
+    world.run("--once", check=None)
+    assert standing(world).is_open
+    assert world.show(there.id)["status"] == "PICKUP_TRANSIT"
+
+
 def test_what_a_person_asks_for_is_looked_at_once_and_the_rest_is_left_alone(
     any_world: World,
 ) -> None:
