@@ -336,6 +336,26 @@ def test_the_due_query_uses_its_index(store: SqlStore, database: Database) -> No
     assert "transactions_due" in plan
 
 
+def test_what_a_person_asked_for_is_found_by_its_index_and_once(
+    store: SqlStore, database: Database
+) -> None:
+    add(store, *(f"t-{n}" for n in range(300)))
+    add(store, "asked", asked_at=NOW)
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    query = "SELECT id FROM transactions WHERE tenant = 'uni-a' AND asked_at IS NOT NULL"
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(str(row) for row in connection.execute(text(explain + query)))
+    assert "transactions_asked" in plan
+    asked = Selection(UNI_A, asked_only=True)
+    (held,) = claim(store, selection=asked)
+    assert (held.transaction.id, held.transaction.asked_at) == ("asked", NOW)
+    looked_at = replace(held.transaction, asked_at=None)
+    assert store.settle([Settlement(held, looked_at)]) == [True]
+    assert claim(store, selection=asked) == []
+
+
 # --- lists -------------------------------------------------------------------
 
 

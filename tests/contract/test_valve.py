@@ -283,33 +283,37 @@ class OnItsWay(Direct):
 
     def __init__(self, quotas: SqlQuotas) -> None:
         super().__init__(quotas)
-        self.arrive = asyncio.Event()
+        self.arrive = [asyncio.Event() for _ in range(3)]
 
     async def share(self, ask):  # type: ignore[no-untyped-def]
-        answer = await super().share(ask)
-        await self.arrive.wait()
+        answer, arrives = await super().share(ask), self.arrive[self.asked - 1]
+        await arrives.wait()
         return answer
+
+
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_a_freeze_is_not_undone_by_an_answer_that_was_on_its_way(
     database: Database, clock: FakeClock
 ) -> None:
-    """The database told how the library stood before, and the next call of Alma's told its quota:
-    each of the two made the freeze forgotten."""
+    """The database told how the library stood before; Alma's next answer, which tells the quota,
+    made that the standing, and the freeze was forgotten."""
     shared = OnItsWay(SqlQuotas(database))
     valve = Valve(Terms(UNI_A, reserve=0), 24, clock, shared)
     entering = asyncio.create_task(valve.enter(Purpose.POLL))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await turns()
     valve.freeze("much is gone", GONE)
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await turns()
     assert shared.asked == 2, "for a slice, and to tell of the freeze"
-    standings = [valve.standing]
-    shared.arrive.set()
+    shared.arrive[0].set()
     await entering
-    standings.append(valve.standing)
+    standings = [valve.standing]
     valve.told_remaining(500)
+    for each in shared.arrive:
+        each.set()
     await valve.aclose()
     standings += [valve.standing, shared.quotas.standings()[UNI_A]]
     assert {(each.state, each.missing) for each in standings} == {(TenantState.FROZEN, GONE)}

@@ -114,6 +114,28 @@ def test_while_it_is_not_mended_it_stays_frozen_and_nothing_is_concluded(
     assert set(moved) == {"CONFIRMED", WAITS}
 
 
+@pytest.mark.parametrize("ask", [polled, one_by_its_id, all_at_once])
+def test_an_outage_that_is_over_is_found_to_be_so_at_once(any_world: World, ask: Asking) -> None:
+    world = any_world
+    lends = [world.placed() for _ in range(4)]
+    world.track(*lends)
+    world.once()
+    world.sandbox.faults.add("html_502", institution="uni-a", times=None)
+    world.once(check=3)
+    assert standing(world).state is TenantState.OUTAGE
+    before = len(list(world.sandbox.calls))
+    ask(world, lends[0])
+    asked = [call for call in list(world.sandbox.calls)[before:] if call.institution == "uni-a"]
+    assert len(asked) <= 3, "one probe, tried as often as any read"
+    world.sandbox.faults.clear()
+    world.run("--once", check=None)
+    assert standing(world).state is TenantState.OUTAGE, "nobody has asked"
+    ask(world, lends[0])
+    assert standing(world).is_open
+    world.run("--once")  # what was turned away while the probe was out is due again
+    assert {world.show(each.id)["supplier"]["item"]["failure"] for each in lends} == {None}
+
+
 def test_a_lend_that_never_had_what_is_missing_does_not_end_the_freeze(any_world: World) -> None:
     """Its item is there as ever: that says nothing of the requests that are not."""
     world = any_world
@@ -133,6 +155,21 @@ def test_a_lend_that_never_had_what_is_missing_does_not_end_the_freeze(any_world
     polled(world, lent)
     assert standing(world).state is TenantState.FROZEN
     assert statuses(world) == {WAITS: LENDS, "LOANED": 1}
+
+
+def test_a_book_that_is_really_gone_does_not_keep_the_others_frozen(any_world: World) -> None:
+    """It is the first that is looked at, and shows that things are missing as before."""
+    world = any_world
+    lends = frozen(world, Resource.ITEM)
+    gone, there = lends[0], lends[1]
+    world.sandbox.faults.clear()
+    world.lender.withdraw_item(gone.barcode)
+    for lend in (gone, there):
+        world.run("poll", lend.id)
+    world.send(there)
+    world.run("--once", check=None)
+    assert standing(world).is_open
+    assert world.show(there.id)["status"] == "PICKUP_TRANSIT"
 
 
 def test_what_a_person_asks_for_is_looked_at_once_and_the_rest_is_left_alone(
