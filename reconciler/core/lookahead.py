@@ -92,9 +92,6 @@ the item as well (alma-api.md §3.3).
 FULL_LOOK_EVERY = timedelta(days=1)
 """What a light look does not read is read at least this often: seldom is not never."""
 
-HOLD_READ_EVERY = timedelta(days=3)
-"""How long a virtual item's word for it stands in for reading the hold on it."""
-
 ASKED_BACK = 0.4
 """A look that was wanted sooner than this share of the usual interval is full: it confirms
 what the last one suspected, or sees what was just done."""
@@ -188,21 +185,14 @@ def is_full(view: View) -> bool:
 
 
 def _is_told_by_its_item(view: View, read: Read) -> bool:
-    """Whether a hold need not be read by itself: it stood when it was last read, and its virtual
-    item, which serves no other, says that it is requested.
-
-    Before the item is read in this look: whether it may say so. From time to time the hold is read
-    all the same, since it may have been re-issued.
-    """
+    """Whether a hold need not be read by itself, or, before its item was read in this look, perhaps
+    need not."""
     side = view.side(read.role)
-    if read.kind is not ReadKind.REQUEST or side is None or side.role is Role.SUPPLIER:
+    if read.kind is not ReadKind.REQUEST or side is None:
         return False
-    known = side.leg.request
-    if known.state not in LIVE_REQUEST or known.seen_at is None:
-        return False
-    if view.now - known.seen_at > HOLD_READ_EVERY or known.failure is not None:
-        return False
-    return not side.seen.item.was_asked or (side.item is not None and side.item.requested is True)
+    return side.hold_is_told_by_its_item or (
+        side.item_may_tell_of_hold and not side.seen.item.was_asked
+    )
 
 
 def _end_is_unexplained(view: View) -> bool:

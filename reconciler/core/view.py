@@ -41,6 +41,9 @@ WORKING_REQUEST = frozenset({RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
 """Alma works for a hold in one of these states; one that is PLACED only queues."""
 
 LIVE_REQUEST = WORKING_REQUEST | {RequestState.PLACED}
+HOLD_READ_EVERY = timedelta(days=3)
+"""How long a virtual item's word for it stands in for reading the hold on it."""
+
 SAME_DUE_DATE = timedelta(minutes=1)
 """Alma keeps due dates to the minute."""
 
@@ -154,12 +157,27 @@ class Side:
         One that is over may have been re-issued: only the item's list of holds tells.
         """
         if self.request_state is None:
-            return True if self.is_external else None
+            return True if self.is_external or self.hold_is_told_by_its_item else None
         if self.request_state in LIVE_REQUEST:
             return True
         if self.request_state not in ENDED_REQUEST:
             return None
         return False if self.is_external or self.others_holds is not None else None
+
+    @property
+    def hold_is_told_by_its_item(self) -> bool:
+        """Whether our hold need not be read by itself: it stood when it was last read, and its
+        virtual item, which serves no other, says that it is requested."""
+        return self.item is not None and self.item.requested is True and self.item_may_tell_of_hold
+
+    @property
+    def item_may_tell_of_hold(self) -> bool:
+        """Whether the virtual item's word counts for our hold. From time to time the hold is read
+        all the same, since it may have been placed anew."""
+        known = self.leg.request
+        if self.role is Role.SUPPLIER or known.state not in LIVE_REQUEST or known.failure:
+            return False
+        return known.seen_at is not None and self.now - known.seen_at <= HOLD_READ_EVERY
 
     @property
     def missing_hold_read(self) -> ReadKind:

@@ -94,7 +94,7 @@ Act = Callable[[Stage], Awaitable[object]]
 ITEM = "/bibs/{free.mms_id}/holdings/{free.holding_id}/items/{free.item_pid}"
 
 READS: dict[str, tuple[Act, str]] = {
-    "item": (lambda at: at.writer.item(*at.held), f"GET {ITEM}?"),
+    "item": (lambda at: at.writer.item(*at.held), f"GET {ITEM}?expand=due_date"),
     "item_by_barcode": (
         lambda at: at.writer.item_by_barcode(Barcode("T0001")),
         f"GET /items?item_barcode=T0001 GET {ITEM}?",

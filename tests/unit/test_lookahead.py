@@ -11,13 +11,12 @@ import pytest
 from reconciler.core.lookahead import (
     FIRST_READS,
     FULL_LOOK_EVERY,
-    HOLD_READ_EVERY,
     first_reads,
     further_reads,
 )
 from reconciler.core.model import Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Role, Workflow
-from reconciler.core.view import View
+from reconciler.core.view import HOLD_READ_EVERY, View
 from tests.support.build import (
     EXTERNAL,
     NOW,
