@@ -381,12 +381,15 @@ def supplier_home(view: View) -> Finding:
 
     Its word counts only beside the list of its active loans: ours may go on under a new id.
     """
+    found = _at_home(view)
+    return _unless_lent_again(view, found) if found.holds else found
+
+
+def _at_home(view: View) -> Finding:
     side = view.supplier
     seen = side.evidence(ITEM, LOAN)
     if side.is_external:
         return _external_home(side, view.transaction.dispatched_at)
-    if _is_lent_again(view):
-        return _no("the reader has the book again", view.sides[view.pickup_role].evidence(LOAN))
     if side.item_state is None:
         return _cannot_say(side, ReadKind.ITEM, seen)
     if side.has_active_loan is None and side.loan is None and side.seems_to_be_on_our_loan:
@@ -409,13 +412,19 @@ def supplier_home(view: View) -> Finding:
     return _holds("the supplier's loan is over, and its item is home", seen)
 
 
-def _is_lent_again(view: View) -> bool:
-    """Whether the reader's loan runs although the book is on its way home: that comes first."""
+def _unless_lent_again(view: View, found: Finding) -> Finding:
+    """Unless the reader's loan runs although the book was on its way home: that comes first."""
     side = view.pickup_side
     on_its_way = view.transaction.status is DcbStatus.RETURN_TRANSIT
     if not on_its_way or side is None or side.is_external or side.role is Role.SUPPLIER:
-        return False
-    return side.has_active_loan is True
+        return found
+    if side.item_state is None and side.leg.has_item_key and not side.has_active_loan:
+        return _cannot_say(side, ReadKind.ITEM, found.evidence)
+    if side.item_state is LOANED and side.has_active_loan is None:
+        return _loan_unclear(side, found.evidence)
+    if side.has_active_loan:
+        return _no("the reader has the book again", side.evidence(LOAN))
+    return found
 
 
 def _for_our_own_hold(side: Side) -> Finding | None:
@@ -780,13 +789,17 @@ def _and_not_lent_at_pickup(side: Side, found: Finding) -> Finding:
 
 
 def left_after_cancelling(view: View) -> Finding:
-    """Row 14a: the book left for our hold while the lend was being cancelled."""
+    """Rows 14a and 14c: the book left for our hold, or was lent by it, while the lend was being
+    cancelled."""
     side = view.supplier
     seen = side.evidence(ITEM, REQUEST)
     if side.is_external or not has_lender_hold(view.transaction):
         return _no("no hold of ours is left at the supplier", seen)
     if view.transaction.previous_status is DcbStatus.AWAITING_RETURN_TO_SUPPLIER:
         return _no("it was away already when it was cancelled", seen)
+    lent = supplier_loan_active(view)
+    if lent.verdict is not Verdict.NO or side.role is view.pickup_role:
+        return lent
     return supplier_in_transit(view)
 
 

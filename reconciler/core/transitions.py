@@ -265,6 +265,16 @@ TRANSITIONS: tuple[Transition, ...] = (
         workflows=WITH_TRANSPORT,
         note="the book left while the lend was being cancelled",
     ),
+    Transition(
+        "14c",
+        "HandleCollectedAfterAll",
+        S.CANCELLED,
+        S.LOANED,
+        own=Fact.LEFT_AFTER_CANCELLING,
+        workflows=frozenset({W.EXPEDITED}),
+        effects=_LENT_AGAIN_EFFECTS,
+        note="the lender handed the book out while the lend was being cancelled",
+    ),
     _finalise_from(S.COMPLETED),
     _finalise_from(S.CANCELLED),
     Transition(

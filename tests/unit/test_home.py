@@ -27,6 +27,7 @@ from tests.support.build import (
 
 S = DcbStatus
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+BACK = {"item": item("0/TRANSIT")}
 STILL_LENT = {"loan": loan("ACTIVE"), "item": item("0/LOAN")}
 
 
@@ -211,8 +212,9 @@ def test_a_book_that_already_serves_the_next_reader_is_home(raw: str) -> None:
         "completed_loan": loan("NONE"),
         "loaned_to_other": raw == "0/LOAN",
     }
-    closed = look(supplier={**sights, **ENDED})
-    ours = look(supplier={**sights, "request": request("IN_PROCESS"), "loaned_to_other": False})
+    closed = look(supplier={**sights, **ENDED}, borrower=BACK)
+    waiting = {**sights, "request": request("IN_PROCESS"), "loaned_to_other": False}
+    ours = look(supplier=waiting, borrower=BACK)
     seen = leg(Role.SUPPLIER, loan_seen_at=NOW - 5 * DAY)
     before = transaction(S.RETURN_TRANSIT, supplier=seen)
     assert hops(before, closed) == [(S.COMPLETED, False)]
@@ -229,7 +231,7 @@ def test_without_a_loan_of_ours_two_looks_at_the_next_reader_tell(raw: str, coun
         "loaned_to_other": raw == "0/LOAN",
         **ENDED,
     }
-    closed = look(supplier=lender)
+    closed = look(supplier=lender, borrower=BACK)
     assert hops(transaction(S.RETURN_TRANSIT), closed) == []
     again = transaction(S.RETURN_TRANSIT, supplier=leg(Role.SUPPLIER, item=seen_before(raw)))
     assert hops(again, closed) == ([(S.COMPLETED, False)] if counts == 2 else [])
@@ -299,3 +301,14 @@ def test_a_hold_that_was_used_up_before_the_book_was_sent_waits_for_a_person() -
         lent = {"item": item("0/LOAN"), "request": request("HISTORY"), "loan": loan("ACTIVE")}
         again = look(supplier=lent, borrower=waiting)
         assert decide(later.transaction, again, NOW + DAY, policy()).hops != ()
+
+
+def test_home_without_a_look_at_the_pickup_library_waits_for_one() -> None:
+    """The reader may have the book again: his loan is looked for before anything ends under it."""
+    home = {"item": item("1/"), "loan": loan("COMPLETE"), **ENDED}
+    before = replace(
+        loaned(loan_seen_at=NOW - 5 * DAY, loan_id=LoanId("L1")), status=S.RETURN_TRANSIT
+    )
+    assert hops(before, look(supplier=home)) == []
+    assert hops(before, look(supplier=home, borrower=BACK)) == [(S.COMPLETED, False)]
+    assert hops(before, look(supplier=home, borrower=STILL_LENT)) == [(S.LOANED, False)]

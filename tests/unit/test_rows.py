@@ -77,6 +77,7 @@ LENT = {"item": item("0/LOAN"), "request": CLOSED, "loan": loan("ACTIVE")}
 RETURNED = {"item": item("1/"), "request": CLOSED, "loan": loan("COMPLETE")}
 NO_LOAN = {"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")}
 
+BACK = {"item": item("0/TRANSIT")}
 HOMEWARD = {
     "item": item("0/TRANSIT"),
     "loan": loan("COMPLETE"),
@@ -175,12 +176,21 @@ CASES = [
         supplier=LENT,
         twin={"supplier": LENT},
     ),
-    case("10", W.STANDARD, COMPLETE, supplier=NO_LOAN, twin={"borrower": NO_LOAN}, away=True),
+    case(
+        "10",
+        W.STANDARD,
+        COMPLETE,
+        supplier=NO_LOAN,
+        borrower=BACK,
+        twin={"borrower": NO_LOAN},
+        away=True,
+    ),
     case(
         "10",
         W.STANDARD,
         COMPLETE,
         supplier=HOMEWARD,
+        borrower=BACK,
         twin={"borrower": HOMEWARD},
     ),
     case(
@@ -188,6 +198,7 @@ CASES = [
         W.PICKUP_ANYWHERE,
         COMPLETE,
         supplier={"item": item("1/"), "loan": loan("COMPLETE")},
+        pickup=BACK,
         twin={"borrower": RETURNED, "pickup": RETURNED},
     ),
     *(
@@ -263,6 +274,22 @@ CASES = [
         (S.CANCELLED, S.AWAITING_RETURN_TO_SUPPLIER),
         supplier=TRANSIT,
         twin={"supplier": {"item": item("0/TRANSIT"), "request": PLACED}},
+        left=Role.SUPPLIER,
+    ),
+    case(
+        "14a",
+        W.PICKUP_ANYWHERE,
+        (S.CANCELLED, S.AWAITING_RETURN_TO_SUPPLIER),
+        supplier=LENT,
+        twin={"borrower": LENT, "supplier": {"item": item("1/"), "request": ACTIVE}},
+        left=Role.SUPPLIER,
+    ),
+    case(
+        "14c",
+        W.EXPEDITED,
+        (S.CANCELLED, S.LOANED),
+        supplier=LENT,
+        twin={"borrower": LENT, "supplier": {"item": item("1/"), "request": ACTIVE}},
         left=Role.SUPPLIER,
     ),
     case(

@@ -12,6 +12,7 @@ from reconciler.core.parking import ParkReason
 from reconciler.core.placing import hold_pickup
 from reconciler.core.status import (
     BOOK_AWAY,
+    DcbStatus,
     ItemState,
     RequestState,
     Role,
@@ -151,6 +152,9 @@ class EnsureHold(PlainVerb):
         return f"{told})"
 
 
+_CALLED_OFF = frozenset({DcbStatus.CANCELLED, DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER})
+
+
 class EnsureHoldCancelled(PlainVerb):
     """A hold of ours ended and read back; one that is already gone is a success."""
 
@@ -188,6 +192,9 @@ class EnsureHoldCancelled(PlainVerb):
             return over
         if not (leg.mms_id and leg.holding_id and leg.item_pid):
             return over
+        if work.transaction.status in _CALLED_OFF and await self._was_filled(work):
+            told = "the book was lent by this hold: the lend goes on until it is back"
+            return Blocked("book_has_left", told, soon=True)
         try:
             listed = await work.alma.item_requests(leg.mms_id, leg.holding_id, leg.item_pid)
         except AlmaFailure as failure:
@@ -200,6 +207,17 @@ class EnsureHoldCancelled(PlainVerb):
             return over
         anew = replace(thing, request_id=again.request_id, user_id=again.user_id or thing.user_id)
         return await self._while_it_stands(work, again) or Missing(anew)
+
+    async def _was_filled(self, work: Work) -> bool:
+        """Whether our user has the lender's book on loan, though the lend is called off."""
+        leg = work.leg
+        if not (leg.mms_id and leg.holding_id and leg.item_pid):
+            return False
+        active = await work.alma.item_loans(
+            leg.mms_id, leg.holding_id, leg.item_pid, completed=False
+        )
+        mine = await work.not_of_others(leg, active)
+        return our_loan(work.transaction, leg, mine) is not None
 
     async def _while_it_stands(self, work: Work, hold: RequestSight) -> Blocked | None:
         """A lender's hold is never ended unseen: a book in transit for it has left, and a lend that
