@@ -820,7 +820,7 @@ def uncollected_home(view: View) -> Finding:
             return _loan_unclear(side, found.evidence)
         if side.has_active_loan:
             return _no(f"the {side.role}'s loan is active", side.evidence(LOAN))
-    if side.seen.completed_loan.value is None:
+    if not side.seen.completed_loan.was_asked:  # where it cannot be read, the book is home anyway
         return _cannot_say(side, ReadKind.COMPLETED_LOAN, found.evidence)
     if side.loan_state is LoanState.COMPLETE:
         return _no(f"the {side.role}'s loan is complete: the reader had the book", ())

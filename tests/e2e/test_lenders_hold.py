@@ -19,6 +19,7 @@ from reconciler.core.status import (
 )
 from reconciler.engine.effects.holds import EnsureHoldCancelled
 from reconciler.engine.effects.work import Blocked, Missing, Sight, Work
+from reconciler.engine.others import OtherLends
 from tests.support.lab import Book, Lab
 
 S = DcbStatus
@@ -49,9 +50,9 @@ async def seen(
     )
     now = replace(now, status=status, dispatched_at=dispatched_at, workflow=workflow)
     alma, config = at.app.libraries.writer(UNI_A), at.app.configs[UNI_A]
-    return await EnsureHoldCancelled().look(
-        Work(now, intent, alma, config, None, at.clock.now(), lambda: "new")
-    )
+    others = OtherLends(at.app.store, at.app.storage)
+    work = Work(now, intent, alma, config, None, at.clock.now(), lambda: "new", others)
+    return await EnsureHoldCancelled().look(work)
 
 
 @pytest.mark.parametrize(
