@@ -214,7 +214,7 @@ class Valve:
     def probe_now(self, asked_at: datetime) -> None:
         """A person asked at that time: the next call may see whether things are well again, unless
         one has tried since."""
-        if self._probed_at is None or self._probed_at < asked_at:
+        if self._probed_at is None or self._probed_at <= asked_at:
             self._vain_probes = 0
             self._probe_at_once()
 

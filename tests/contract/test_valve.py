@@ -351,6 +351,7 @@ def test_a_freeze_ends_kind_by_kind_and_a_person_probes_once(clock: FakeClock) -
     asked_at = clock.now()
     valve.probe_now(asked_at)
     assert not valve.standing.rests(clock.now())
+    clock.advance(timedelta(seconds=1))
     valve.begin_probe()
     valve.probe_now(asked_at)
     assert valve.standing.rests(clock.now()), "it was probed since"
