@@ -221,9 +221,11 @@ def _with_loan(leg: Leg, side: Side, now: datetime) -> Leg:
     loan = side.loan
     if loan is None or loan.state not in (LoanState.ACTIVE, LoanState.COMPLETE):
         return leg
+    is_new = leg.loan_id is not None and loan.loan_id not in (None, leg.loan_id)
     return replace(
         leg,
         loan_id=loan.loan_id or leg.loan_id,
+        due_wanted_at=None if is_new else leg.due_wanted_at,
         loan_seen_at=leg.loan_seen_at or now,
         loan_due_at=loan.due_at or leg.loan_due_at,
     )
