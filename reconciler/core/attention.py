@@ -133,6 +133,8 @@ def _hold_used_up(view: View, status: DcbStatus) -> Attention | None:
     side = view.supplier
     if side.is_external or status not in BEFORE_DISPATCH or side.request_is_live is not False:
         return None
+    if side.role is view.pickup_role:  # that loan was the reader's own
+        return None
     if side.loan_state is not LoanState.COMPLETE or side.has_active_loan is not False:
         return None
     again = None if side.request_end_confirmed else side.settle

@@ -12,7 +12,7 @@ what is left; the rest goes on being cleared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.effects import (
@@ -23,7 +23,7 @@ from reconciler.core.effects import (
     overtaken,
     wanted,
 )
-from reconciler.core.evidence import supplier_in_transit
+from reconciler.core.evidence import Finding, supplier_in_transit, supplier_loan_active
 from reconciler.core.handover import counted, left_to_staff, stuck_intents
 from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Transaction
 from reconciler.core.orders import Order, Step, Unfit, over, paused
@@ -150,6 +150,9 @@ def _meanwhile(transaction: Transaction, order: Order, policy: Policy) -> Step |
         left = "the book has left meanwhile" if known_as in BEFORE_DISPATCH else "meanwhile"
         told = f"{left}: {moved}, it is or was with the reader; nothing is ended yet"
         return Step(transaction, told, warnings=(_AGAIN,))
+    if _was_handed_out(transaction, order, policy):
+        told = "the book has left meanwhile: it is on loan to our patron; nothing is ended yet"
+        return Step(transaction, told, warnings=(_AGAIN,))
     has_ended = now in ENDED and known_as not in ENDED
     if known_as not in TERMINAL and (has_ended or now in TERMINAL):
         return Step(transaction, f"meanwhile: {moved}, by itself")
@@ -162,11 +165,23 @@ def _meanwhile(transaction: Transaction, order: Order, policy: Policy) -> Step |
 def _has_left(transaction: Transaction, order: Order, policy: Policy) -> bool:
     """Whether the look showed the lender's book in transit for our hold, where the status cannot
     follow it yet: nothing is placed for the reader."""
+    if order.looked is None or transaction.workflow not in WITH_TRANSPORT:
+        return False
+    return _shown(transaction, order, policy, supplier_in_transit)
+
+
+def _was_handed_out(transaction: Transaction, order: Order, policy: Policy) -> bool:
+    """The same of a book that the lender lent to our patron."""
+    return _shown(transaction, order, policy, supplier_loan_active)
+
+
+def _shown(
+    transaction: Transaction, order: Order, policy: Policy, fact: Callable[[View], Finding]
+) -> bool:
     if order.looked is None or transaction.status not in BEFORE_DISPATCH:
         return False
     view = View.of(transaction, order.looked.observation, order.at, policy)
-    away = transaction.workflow in WITH_TRANSPORT and not view.supplier.is_external
-    return away and supplier_in_transit(view).holds
+    return not view.supplier.is_external and fact(view).holds
 
 
 _AGAIN = "to end it all the same, close it again"

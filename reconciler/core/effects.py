@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
-from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN
+from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,
@@ -196,8 +196,11 @@ def goes_on_while_parked(intent: Intent, transaction: Transaction) -> bool:
     """Whether an effect is carried out though a person is waited for.
 
     What was half made for a request that could not be placed is removed, and a hold that would
-    catch the book again is ended where it is certain that it is ours.
+    catch the book again is ended where it is certain that it is ours. Of a date that cannot be
+    read only due dates depend.
     """
+    if transaction.parked is not None and transaction.parked.reason == ParkReason.UNREADABLE_DATE:
+        return intent.kind is not EffectKind.RENEWED
     if intent.kind is EffectKind.HOLD_CANCELLED:
         return transaction.parked is not None and transaction.parked.reason in _CERTAIN
     return intent.kind in REMOVALS and transaction.status in BEFORE_DISPATCH

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from reconciler.core.lookahead import first_reads, further_reads
 from reconciler.core.mapping import NOT_FOUND_CODES, Subject
 from reconciler.core.model import (
+    Barcode,
     HoldingId,
     HostLmsCode,
     ItemPid,
@@ -232,10 +233,23 @@ class _Glance:
     async def _find_item(self) -> ItemSight:
         leg = self.leg
         if leg.mms_id and leg.holding_id and leg.item_pid:
-            return await self.alma.item(leg.mms_id, leg.holding_id, leg.item_pid)
+            try:
+                return await self.alma.item(leg.mms_id, leg.holding_id, leg.item_pid)
+            except AlmaFailure as failure:
+                if leg.item_barcode is None or not _is_absence(failure, Subject.ITEM):
+                    raise
+                return await self._elsewhere(leg.item_barcode, failure)
         if leg.item_barcode is None:
             raise AlmaFailure(FailureKind.UNREADABLE, message="no id of the item is known")
         return await self.alma.item_by_barcode(leg.item_barcode)
+
+    async def _elsewhere(self, barcode: Barcode, gone: AlmaFailure) -> ItemSight:
+        """The same item below another record, where merging or relinking has put it. Another item
+        that has its barcode now is not it."""
+        found = await self.alma.item_by_barcode(barcode)
+        if found.pid != self.leg.item_pid:
+            raise gone
+        return found
 
     async def _item_key(self) -> ItemKey:
         leg = self.leg
@@ -267,9 +281,14 @@ def _unreadable(failure: AlmaFailure, at: datetime) -> Seen[Any]:
 def _with_item_path(leg: Leg, seen: LegObservation | None) -> Leg:
     """The leg with the ids of its item, once an answer has named them."""
     item = seen.item.value if seen else None
-    if item is None or leg.has_item_path:
+    if item is None or item.pid is None or (leg.has_item_path and item.pid != leg.item_pid):
         return leg
-    return replace(leg, mms_id=item.mms_id, holding_id=item.holding_id, item_pid=item.pid)
+    return replace(
+        leg,
+        mms_id=item.mms_id or leg.mms_id,
+        holding_id=item.holding_id or leg.holding_id,
+        item_pid=item.pid,
+    )
 
 
 def _told(leg: Leg) -> LegObservation:

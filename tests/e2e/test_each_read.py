@@ -130,7 +130,7 @@ async def test_ids_of_one_system_prove_nothing_in_another(lab: Lab) -> None:
     now = lab.stored(book)
     assert now.status is S.REQUEST_PLACED_AT_BORROWING_AGENCY
     assert now.parked is not None
-    assert now.parked.reason in ("item_absent", "user_absent")
+    assert now.parked.reason in ("virtual_item_absent", "user_absent")
     assert [call for call in lab.sandbox.calls if call.method != "GET"] == []
 
 

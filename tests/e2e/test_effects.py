@@ -457,7 +457,7 @@ async def test_a_refused_delete_is_visible_and_tried_again(lab: Lab) -> None:
     now = await lab.look(book)
     assert (now.status, now.parked) == (S.COMPLETED, None)
     refused = effect(lab, book, EffectKind.VIRTUAL_ITEM_REMOVED)
-    assert (refused.state, refused.last_code) == (IntentState.REFUSED, "401849")
+    assert (refused.state, refused.last_code) == (IntentState.REFUSED, "still_requested")
     lab.borrower.cancel_request(staffs.request_id)
     assert (await lab.rest(book, longest=timedelta(days=2))).status is S.FINALISED
     assert lab.counts(book) == {}
