@@ -133,6 +133,9 @@ def _hindrances(transaction: Transaction) -> Iterator[str]:
             f"{transaction.failures} looks in a row had failed reads (see failures); the others "
             "were recorded."
         )
+    for rule in transaction.considered:
+        if rule.verdict == "waits" and "reconciler close" in rule.because:
+            yield f"{rule.because[0].upper()}{rule.because[1:]} {transaction.id}."
     states = {intent.state for intent in transaction.intents}
     if IntentState.REFUSED in states:
         yield (

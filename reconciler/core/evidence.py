@@ -485,12 +485,14 @@ def _back_on_its_shelf(view: View, side: Side) -> Finding:
 
 
 def _left_before_we_looked(view: View, side: Side) -> bool:
-    """Whether it was tracked when the book was away already, and the lender's item was not read
-    before the book was on its way home."""
+    """Whether it was tracked when the book was on its way home already, and the lender's item was
+    not read before."""
     transaction, since = view.transaction, side.leg.item.since
-    left_at = transaction.dispatched_at
-    was_away = left_at is not None and left_at <= transaction.created_at
-    return was_away and (since is None or since >= transaction.status_since)
+    tracked_here = transaction.previous_status is None and transaction.status in _ON_THE_WAY_HOME
+    return tracked_here and (since is None or since >= transaction.status_since)
+
+
+_ON_THE_WAY_HOME = frozenset({DcbStatus.RETURN_TRANSIT, DcbStatus.AWAITING_RETURN_TO_SUPPLIER})
 
 
 def _twice(
@@ -520,7 +522,8 @@ def supplier_home_proved(view: View) -> Finding:
     """
     side = view.supplier
     if side.is_external:
-        return _external_home(side, view.transaction.status_since)
+        found = _external_home(side, view.transaction.status_since)
+        return _unless_just_said(view, found) if found.holds else found
     if side.item_state is None:  # read in every full look; for this alone it is not worth a call
         return Finding(Verdict.WAITS, side.why_unknown(ReadKind.ITEM))
     found = supplier_home(view)
@@ -533,6 +536,23 @@ def supplier_home_proved(view: View) -> Finding:
             found.evidence,
         )
     return _twice(side, AT_HOME, found.because, found.evidence)
+
+
+CORRECTED_WITHIN = timedelta(minutes=15)
+"""A person's word that would end a reader's loan is given so long to be taken back."""
+
+
+def _unless_just_said(view: View, found: Finding) -> Finding:
+    """Of an external library while the reader's loan runs: it is closed by this, for good."""
+    reader = view.pickup_side
+    if reader is None or reader.is_external or reader.loan_state is not LoanState.ACTIVE:
+        return found
+    said = [each.seen_at for each in found.evidence if each.seen_at is not None]
+    left = CORRECTED_WITHIN - (view.now - max(said, default=view.now))
+    if left <= timedelta(0):
+        return found
+    told = f"{found.because}, a moment ago; the reader's loan runs, so it may still be corrected"
+    return Finding(Verdict.WAITS, told, found.evidence, look_again_in=left)
 
 
 AT_HOME = ON_ITS_SHELF | SERVES_OTHERS | {ItemState.TRANSIT, ItemState.UNAVAILABLE}

@@ -51,6 +51,19 @@ def _readers_sides(view: View) -> Iterator[Side]:
             yield side
 
 
+def _readers_loan_unknown(view: View) -> Finding | None:
+    """That the reader's own loan at home is over by its id, and may go on under a new one."""
+    home = view.side(Role.BORROWER)
+    if home is None or home.is_external or home.role is view.pickup_role:
+        return None
+    if home.loan_state is not LoanState.COMPLETE or home.has_active_loan is not None:
+        return None
+    kinds = [kind for kind in home.missing_loan_reads if not home.seen.of(kind).was_asked]
+    needs = tuple(Read(Role.BORROWER, kind) for kind in kinds)
+    told = "the reader's loan at home is over; it may go on under a new id"
+    return Finding(Verdict.WAITS, told, home.evidence(Resource.LOAN), needs)
+
+
 def _due_at(side: Side) -> datetime | None:
     """Until when the reader may keep the book, by this loan; what we asked for counts as we asked:
     Alma moves a date to the closing time of its library, which nobody has renewed."""
@@ -74,6 +87,9 @@ def lags_behind(role: Role) -> Callable[[View], Finding]:
             return Finding(Verdict.NO, f"this transaction has no {role} leg")
         if side.is_external:
             return Finding(Verdict.NO, f"the {role} is not an Alma: it renews its loans by itself")
+        unknown = _readers_loan_unknown(view)
+        if unknown is not None:
+            return unknown
         seen = tuple(each for of in _readers_sides(view) for each in of.evidence(Resource.LOAN))
         if not seen:
             return Finding(Verdict.NO, "no active loan of the reader's was seen in this look")

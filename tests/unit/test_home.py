@@ -233,7 +233,11 @@ def test_without_a_loan_of_ours_two_looks_at_the_next_reader_tell(raw: str, coun
     }
     closed = look(supplier=lender, borrower=BACK)
     assert hops(transaction(S.RETURN_TRANSIT), closed) == []
-    again = transaction(S.RETURN_TRANSIT, supplier=leg(Role.SUPPLIER, item=seen_before(raw)))
+    again = transaction(
+        S.RETURN_TRANSIT,
+        supplier=leg(Role.SUPPLIER, item=seen_before(raw)),
+        previous_status=S.LOANED,
+    )
     assert hops(again, closed) == ([(S.COMPLETED, False)] if counts == 2 else [])
 
 
@@ -245,7 +249,7 @@ def test_a_book_tracked_on_its_way_home_has_no_memory() -> None:
     assert hops(tracked, seen) == []
     twice = replace(tracked, supplier=leg(Role.SUPPLIER, item=seen_before("1/")))
     assert hops(twice, seen) == [(S.COMPLETED, False)]
-    ours = replace(twice, created_at=NOW - 20 * DAY)
+    ours = replace(twice, previous_status=S.LOANED)
     decision = decide(ours, seen, NOW, policy())
     assert decision.hops == ()
     assert "reconciler close" in next(
