@@ -158,6 +158,7 @@ STORIES = (
             Scene(DAY, "uni-b", "scans the book in: it goes to the hold shelf", _shelve),
             Scene(DAY, "uni-b", "loans the book to its reader", _borrow),
             Scene(9 * DAY, "uni-a", "scans the book in: the reader brought it here", _come_home),
+            Scene(5 * MINUTE, "nobody", "does anything; a second look confirms it", _nothing),
         ),
         before=_lose_an_answer,
     ),
