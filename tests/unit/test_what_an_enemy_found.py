@@ -1,0 +1,95 @@
+"""Cases in which something was concluded, or left unsaid, that was not so; found by running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from reconciler.core.advice import advice
+from reconciler.core.decide import decide
+from reconciler.core.evidence import CORRECTED_WITHIN
+from reconciler.core.lookahead import further_reads
+from reconciler.core.model import LoanId, Observation, Remembered
+from reconciler.core.status import DcbStatus, Role, Workflow
+from reconciler.core.view import View
+from tests.support.build import (
+    EXTERNAL,
+    NOW,
+    item,
+    leg,
+    loan,
+    look,
+    policy,
+    transaction,
+)
+
+S = DcbStatus
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+STILL_LENT = {"loan": loan("ACTIVE"), "item": item("0/LOAN")}
+
+
+def test_an_external_lenders_word_does_not_end_the_readers_loan_at_once() -> None:
+    """A slip of the keyboard is corrected within minutes; a loan that was closed stays closed."""
+    told = Remembered("IN_PLACE", "IN_PLACE", NOW, since=NOW)
+    lender = leg(Role.SUPPLIER, host_lms=EXTERNAL, item=told)
+    before = replace(transaction(S.LOANED, supplier=lender), status_since=NOW - DAY)
+
+    def hops(after: timedelta) -> list[DcbStatus]:
+        seen = look(supplier={"item": item("1/", at=NOW)}, borrower=STILL_LENT)
+        decision = decide(before, seen, NOW + after, policy())
+        return [hop.target for hop in decision.hops]
+
+    assert hops(10 * SECOND) == []
+    assert hops(CORRECTED_WITHIN) == [S.RETURN_TRANSIT, S.COMPLETED]
+
+
+def test_in_place_while_it_was_lent_is_no_memory_of_a_way_home() -> None:
+    """Tracked at LOANED, its lender's item in place all along: the return alone is seen."""
+    in_place = Remembered("IN_PLACE", "1/", NOW - DAY, since=NOW - 2 * DAY)
+    tracked = replace(
+        transaction(S.LOANED, supplier=leg(Role.SUPPLIER, item=in_place)),
+        status_since=NOW - 3 * DAY,
+        created_at=NOW - 2 * DAY,
+        dispatched_at=NOW - 3 * DAY,
+    )
+    seen = look(
+        supplier={"item": item("1/"), "loan": loan("NONE"), "completed_loan": loan("NONE")},
+        borrower={"item": item("0/TRANSIT"), "loan": loan("COMPLETE")},
+    )
+    decision = decide(tracked, seen, NOW, policy())
+    assert [hop.target for hop in decision.hops] == [S.RETURN_TRANSIT]
+    later = decide(decision.transaction, seen, NOW + DAY, policy())
+    assert later.hops == ()
+    told = advice(later.transaction, NOW + DAY)
+    assert f"reconciler close {tracked.id}" in told, "what staff are told leads on"
+
+
+def test_a_readers_loan_at_home_that_is_over_by_its_id_is_looked_for_in_the_list() -> None:
+    """RET-PUA and RET-EXP: charged again at home it goes on under a new id, renewals included."""
+    for workflow in (Workflow.PICKUP_ANYWHERE, Workflow.EXPEDITED):
+        home = leg(Role.BORROWER, loan_id=LoanId("OLD"))
+        before = transaction(S.LOANED, workflow, borrower=home)
+        at = "pickup" if workflow is Workflow.PICKUP_ANYWHERE else "supplier"
+        over = Observation(
+            {
+                **look(**{at: STILL_LENT}).legs,
+                Role.BORROWER: replace(
+                    look(borrower={"loan": loan("COMPLETE")}).leg(Role.BORROWER),
+                    active_loan=look().leg(Role.BORROWER).active_loan,
+                ),
+            }
+        )
+        needs = further_reads(View.of(before, over, NOW, policy()))
+        assert "borrower active_loan" in {f"{read.role} {read.kind}" for read in needs}
+        again = look(
+            **{at: STILL_LENT},
+            borrower={
+                "loan": loan("COMPLETE"),
+                "active_loan": loan("ACTIVE"),
+                "item": item("0/LOAN"),
+            },
+        )
+        after = decide(before, again, NOW, policy())
+        assert after.transaction.borrower is not None
+        assert after.transaction.borrower.loan_id == "L1"
+        assert [(each.before, each.after) for each in after.taken_over] == [("OLD", "L1")]
