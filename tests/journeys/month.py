@@ -39,7 +39,7 @@ from reconciler.ports.written import Settlement
 from reconciler.sandbox import Institution, Sandbox, sample_world
 from reconciler.settings import Settings
 from tests.journeys import people
-from tests.journeys.book import IN_PLACE_ALL_ALONG, UNTOLD, Book, Where
+from tests.journeys.book import IN_PLACE_ALL_ALONG, UNTOLD, Book, Event, Where
 from tests.journeys.chance import Chance
 from tests.journeys.desks import AlmaDesk, Desk, ExternalDesk
 from tests.journeys.plans import EXTERNAL, OF_THE_READER, Oddity, Plan, draw, draw_oddities
@@ -53,6 +53,7 @@ START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
 ROUNDS = 6
 RETRIES_BY_HAND = 2
+HOME_IS_SEEN_WITHIN = timedelta(days=1)
 LOOKS_UNTIL_QUIET = 5
 COMPARED_EVERY = 16
 REQUESTS_WITHIN = timedelta(days=20)
@@ -424,7 +425,7 @@ class Month:
                 await self._close_untold(book)
                 continue
             cured = people.can_cure(self, book, transaction.parked.reason)
-            again = cured and (book.seen_to < RETRIES_BY_HAND or not book.is_home)
+            again = cured and (book.seen_to < RETRIES_BY_HAND or not self._is_long_home(book))
             await self.by_hand(book, Command.RETRY if again else Command.CLOSE)
         for status in (DcbStatus.AWAITING_RETURN_TO_SUPPLIER, DcbStatus.RETURN_TRANSIT):
             for transaction in self.app.store.find(Filter(status)):
@@ -433,6 +434,11 @@ class Month:
                 if book is not None and book.is_home and told:
                     book.took(IN_PLACE_ALL_ALONG)
                     await self.by_hand(book, Command.CLOSE)
+
+    def _is_long_home(self, book: Book) -> bool:
+        """A book that just came home is left to the service, which has to see it there twice."""
+        came = book.last.get(Event.HOME)
+        return book.is_home and (came is None or self.now() - came > HOME_IS_SEEN_WITHIN)
 
     async def _close_untold(self, book: Book) -> None:
         """No retry tells what Alma has forgotten: it is closed if the reader has not the book."""
