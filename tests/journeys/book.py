@@ -49,9 +49,16 @@ IN_PLACE_ALL_ALONG = "closed, as its lender's Alma never saw it away"
 """The path of a lend whose book came home unseen, and was never seen to have left."""
 
 CLOSED_AS_UNKNOWN = frozenset(
-    {"reader deleted", IN_PLACE_ALL_ALONG, Oddity.PAID_FOR, Oddity.PAID_AT_LENDER}
+    {
+        "reader deleted",
+        IN_PLACE_ALL_ALONG,
+        Oddity.PAID_FOR,
+        Oddity.PAID_AT_LENDER,
+        Oddity.BROUGHT_TO_LENDER,
+    }
 )
-"""Where a person who closes cannot be told how it went."""
+"""Where a person who closes cannot be told how it went. What the reader brought to the lender was
+never checked in where it was lent, and a lender that refused our loan shows no return."""
 
 BY_ALMAS_WORD = timedelta(minutes=1)
 """So much later than a check-in, or its correction, an Alma may still show what was before."""
