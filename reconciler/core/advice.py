@@ -10,7 +10,13 @@ from datetime import datetime
 
 from reconciler.core.model import Transaction
 from reconciler.core.parking import STAFF_ADVICE, ParkReason
-from reconciler.core.status import DcbStatus, EffectKind, IntentState, next_expected
+from reconciler.core.status import (
+    DcbStatus,
+    EffectKind,
+    IntentState,
+    RequestState,
+    next_expected,
+)
 
 BELIEFS: dict[DcbStatus, str] = {
     DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
@@ -112,18 +118,37 @@ def _advice(transaction: Transaction, now: datetime) -> str:
             f"{told} Then: reconciler retry {id} --reason TEXT; or, where nothing more is to come "
             f"of it: reconciler close {id} --reason TEXT."
         )
-    return " ".join((*_hindrances(transaction), f"{_to_do(transaction)}{age}"))
+    asked = tuple(_asked_of_a_person(transaction))
+    to_do = _to_do(transaction)
+    if asked and to_do.startswith("Nothing"):
+        to_do = ""
+    return " ".join((*_hindrances(transaction), *asked, f"{to_do}{age}")).strip()
 
 
 def _to_do(transaction: Transaction) -> str:
-    """A book whose virtual record is not there could not be handed out where it arrives."""
+    """A book whose virtual record is not there could not be handed out where it arrives; and one
+    that others wait for first is not ours to send."""
     asked_for = (each.kind for each in transaction.intents if not each.is_over)
     if transaction.status in _WAITS_TO_BE_SENT and any(each in _PLACING for each in asked_for):
         return (
             "Nothing yet, and the book stays at the lender: the record that it is handed out by "
             "where it is to be collected is still being made."
         )
+    lender = transaction.supplier
+    only_queues = lender.request_id is not None and lender.request.state == RequestState.PLACED
+    if transaction.status in _WAITS_TO_BE_SENT and only_queues:
+        return (
+            "Nothing yet: the lender's hold only queues. The lender sends the book once Alma lists "
+            "it among the requests to pick from the shelf."
+        )
     return TO_DO[transaction.status]
+
+
+def _asked_of_a_person(transaction: Transaction) -> Iterator[str]:
+    """What a rule waits for that only a person can tell, each with the command that tells it."""
+    for rule in transaction.considered:
+        if rule.verdict == "waits" and "reconciler " in rule.because:
+            yield f"{rule.because[0].upper()}{rule.because[1:]} {transaction.id}."
 
 
 def _hindrances(transaction: Transaction) -> Iterator[str]:
@@ -133,9 +158,6 @@ def _hindrances(transaction: Transaction) -> Iterator[str]:
             f"{transaction.failures} looks in a row had failed reads (see failures); the others "
             "were recorded."
         )
-    for rule in transaction.considered:
-        if rule.verdict == "waits" and "reconciler close" in rule.because:
-            yield f"{rule.because[0].upper()}{rule.because[1:]} {transaction.id}."
     states = {intent.state for intent in transaction.intents}
     if IntentState.REFUSED in states:
         yield (

@@ -140,6 +140,12 @@ def supplier_placed(view: View) -> Finding:
     told = side.is_external and side.request_is_live and side.request_state is not None
     if side.leg.request_id or told:
         return _holds("the supplier's request is placed", side.evidence(REQUEST))
+    if side.is_external:
+        return Finding(
+            Verdict.WAITS,
+            "the supplier is not on Alma: ask it for the book, then: reconciler evidence "
+            "--role supplier --request PLACED --reason TEXT",
+        )
     return Finding(Verdict.WAITS, "the supplier's request is not placed yet")
 
 
@@ -336,15 +342,34 @@ def _not_with_us(side: Side, because: str, seen: tuple[Evidence, ...]) -> Findin
 
 
 def _external_returned(side: Side) -> Finding:
-    """Of an external library the newest statement counts: a loan said earlier is overtaken."""
     seen = side.evidence(LOAN, ITEM)
-    if side.loan_state is LoanState.COMPLETE:
-        return _holds(f"the {side.role} says that the loan is complete", seen)
-    back = side.item_state in AT_REST
-    loan_at, item_at = side.leg.loan.seen_at, side.leg.item.seen_at
-    if back and (loan_at is None or (item_at is not None and item_at > loan_at)):
-        return _holds(f"the {side.role} says that the item is back", seen)
+    is_lent, _ = _last_told(side)
+    if is_lent is False:
+        return _holds(f"the {side.role} says that the book came back", seen)
     return Finding(Verdict.WAITS, f"the {side.role} has not said that the book came back", seen)
+
+
+def _external_lent_again(side: Side, since: datetime) -> Finding:
+    seen = side.evidence(LOAN, ITEM)
+    is_lent, told_at = _last_told(side)
+    if is_lent and told_at is not None and told_at > since:
+        return _holds(f"the {side.role} says that the item is on loan", seen)
+    return _no(f"the {side.role} has not said that the item is on loan again", seen)
+
+
+_TOLD_OF_LOAN: dict[LoanState | None, bool] = {LoanState.ACTIVE: True, LoanState.COMPLETE: False}
+
+
+def _last_told(side: Side) -> tuple[bool | None, datetime | None]:
+    """Whether an external library's newest word, of its loan or its item, is that the reader has
+    the book, and when it was told; None where neither tells."""
+    of_loan = _TOLD_OF_LOAN.get(side.loan_state)
+    of_item = True if side.item_state is LOANED else False if side.item_state in AT_REST else None
+    loan_at, item_at = side.leg.loan.seen_at, side.leg.item.seen_at
+    item_is_newer = item_at is not None and (loan_at is None or item_at > loan_at)
+    if of_item is not None and (of_loan is None or item_is_newer):
+        return of_item, item_at
+    return of_loan, loan_at
 
 
 def pickup_lent_again(view: View) -> Finding:
@@ -354,11 +379,7 @@ def pickup_lent_again(view: View) -> Finding:
         return _NO_PICKUP_SIDE
     seen = side.evidence(LOAN, ITEM)
     if side.is_external:
-        said_at = side.leg.loan.seen_at
-        again = side.has_active_loan and said_at is not None
-        if again and said_at is not None and said_at > view.transaction.status_since:
-            return _holds(f"the {side.role} says that the item is on loan", seen)
-        return _no(f"the {side.role} has not said that the item is on loan again", seen)
+        return _external_lent_again(side, view.transaction.status_since)
     if side.loan_state is LoanState.ACTIVE:
         return _holds(f"the {side.role}'s loan is active", seen)
     if side.item_state is None:  # read in every full look; for this alone it is not worth a call

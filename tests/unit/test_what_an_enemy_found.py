@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from reconciler.core.advice import advice
 from reconciler.core.decide import decide
@@ -93,3 +94,54 @@ def test_a_readers_loan_at_home_that_is_over_by_its_id_is_looked_for_in_the_list
         assert after.transaction.borrower is not None
         assert after.transaction.borrower.loan_id == "L1"
         assert [(each.before, each.after) for each in after.taken_over] == [("OLD", "L1")]
+
+
+def test_the_newest_word_of_an_external_pickup_library_counts_whatever_it_is_about() -> None:
+    """It may say "loaned" of the item or of the loan, and take either back with the other."""
+
+    def hops(status: DcbStatus, **told: tuple[str, int]) -> list[DcbStatus]:
+        words = {what: (word, NOW + n * SECOND) for what, (word, n) in told.items()}
+        kept = {what: Remembered(word, word, at, since=at) for what, (word, at) in words.items()}
+        before = replace(
+            transaction(status, borrower=leg(Role.BORROWER, host_lms=EXTERNAL, **kept)),
+            status_since=NOW,
+        )
+        states = {"IN_PLACE": "1/", "LOANED": "0/LOAN"}
+        seen: dict[str, Any] = {
+            what: item(states[word], at=at) if what == "item" else loan(word, at=at)
+            for what, (word, at) in words.items()
+        }
+        decision = decide(before, look(borrower=seen), NOW + DAY, policy())
+        return [hop.target for hop in decision.hops]
+
+    for away in (S.RETURN_TRANSIT, S.AWAITING_RETURN_TO_SUPPLIER):
+        assert hops(away, item=("LOANED", 5)) == [S.LOANED]
+        assert hops(away, loan=("ACTIVE", 5)) == [S.LOANED]
+        assert hops(away, item=("LOANED", -5)) == [], "said before the book was on its way home"
+        assert hops(away, item=("LOANED", 5), loan=("COMPLETE", 9))[-1:] != [S.LOANED]
+        assert hops(away, item=("LOANED", 9), loan=("COMPLETE", 5)) == [S.LOANED]
+    assert hops(S.LOANED, item=("LOANED", 9), loan=("COMPLETE", 5)) == []
+    assert hops(S.LOANED, item=("LOANED", 5), loan=("COMPLETE", 9)) == [S.RETURN_TRANSIT]
+    assert hops(S.LOANED, item=("IN_PLACE", 9), loan=("ACTIVE", 5)) == [S.RETURN_TRANSIT]
+
+
+def test_a_lender_that_is_not_on_alma_is_asked_by_a_person_and_that_is_said() -> None:
+    before = transaction(
+        S.RESOLVED, supplier=leg(Role.SUPPLIER, host_lms=EXTERNAL, request_id=None)
+    )
+    after = decide(before, look(), NOW, policy()).transaction
+    told = advice(after, NOW)
+    assert "ask it for the book" in told
+    command = f"reconciler evidence --role supplier --request PLACED --reason TEXT {before.id}"
+    assert command in told, "a command that can be typed"
+    assert "Nothing" not in told
+
+
+def test_nobody_is_told_to_send_a_book_that_others_wait_for_first() -> None:
+    def told(word: str) -> str:
+        kept = Remembered(word, word, NOW, since=NOW)
+        lender = leg(Role.SUPPLIER, request=kept)
+        return advice(transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY, supplier=lender), NOW)
+
+    assert "only queues" in told("PLACED")
+    assert "send it" in told("ACTIVE")
