@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from reconciler import logs
 from reconciler.clock import SystemClock, new_id
 from reconciler.core.model import HostLmsCode, Intent, Policy
-from reconciler.core.outbox import MessageState
 from reconciler.engine.absences import AbsenceWatch
 from reconciler.engine.cycle import Cycle, CycleOptions, CycleReport
 from reconciler.engine.desk import Desk, IntakeReport
@@ -36,6 +35,7 @@ from reconciler.errors import SchemaError, SettingsError, StoreUnavailable
 from reconciler.libraries import Libraries
 from reconciler.ports.clock import Clock
 from reconciler.ports.leases import Owner
+from reconciler.ports.messages import MessageState
 from reconciler.ports.outbox import Sink
 from reconciler.ports.reports import Census
 from reconciler.ports.survey import CallMade

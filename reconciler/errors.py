@@ -18,7 +18,7 @@ class FailureKind(StrEnum):
     QUOTA_EXHAUSTED = "daily quota used up"
     CREDENTIALS = "credentials refused"
     RESTING = "the library rests"
-    """Not called at all: it is paused, out of quota or out of order (core/standing.py)."""
+    """Not called at all: it is paused, out of quota or out of order (core/library/breaker.py)."""
     NOT_SENT = "not sent"
     """Its time to begin was over: our process had stood still, or waited long in line."""
     REFUSED = "refused"

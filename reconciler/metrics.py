@@ -16,10 +16,10 @@ import prometheus_client as prometheus
 
 from reconciler import __version__
 from reconciler.core.model import HostLmsCode, Intent, Policy
-from reconciler.core.outbox import MessageState
 from reconciler.engine.health import DaemonRole, Health
 from reconciler.engine.progress import Progress
 from reconciler.engine.reconcile import Outcome, OutcomeKind
+from reconciler.ports.messages import MessageState
 from reconciler.ports.reports import Census
 from reconciler.ports.survey import CallMade, InstitutionTally
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.standing import TenantStanding, Terms
+from reconciler.core.library.breaker import TenantStanding, Terms
 from reconciler.core.status import TenantState
 from reconciler.errors import StoreUnavailable
 from reconciler.ports.clock import Clock

@@ -23,7 +23,7 @@ from reconciler.alma.connections import Connections, Outgoing, Raw
 from reconciler.alma.document import Node
 from reconciler.alma.failures import of_answer, unreadable
 from reconciler.alma.valve import Valve
-from reconciler.core.standing import Purpose
+from reconciler.core.library.breaker import Purpose
 from reconciler.errors import WORTH_A_RETRY, AlmaFailure, FailureKind
 from reconciler.ports.clock import Clock
 from reconciler.ports.survey import CallMade

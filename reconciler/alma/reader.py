@@ -27,8 +27,8 @@ from reconciler.core.model import (
     UserId,
     UserSight,
 )
-from reconciler.core.ours import UNREADABLE_DATE, undated
 from reconciler.core.status import RequestState
+from reconciler.core.view.ours import UNREADABLE_DATE, undated
 from reconciler.errors import AlmaFailure, FailureKind
 
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from reconciler.alma.account import Account
 from reconciler.alma.limiter import Limiter
-from reconciler.core import standing as core
-from reconciler.core.standing import Admission, Purpose, TenantStanding, Terms, admission
+from reconciler.core.library import breaker as core
+from reconciler.core.library.breaker import Admission, Purpose, TenantStanding, Terms, admission
 from reconciler.core.status import Resource, TenantState
 from reconciler.errors import SPEAKS_OF_AN_OUTAGE, AlmaFailure, FailureKind
 from reconciler.ports.clock import Clock

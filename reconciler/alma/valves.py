@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconciler.alma.valve import Valve
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import TenantStanding
 from reconciler.core.status import Resource
 
 _OPEN = TenantStanding()

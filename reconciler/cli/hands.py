@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.app import App
+    from reconciler.core.commands.command import Command, Order
     from reconciler.core.model import TransactionId
-    from reconciler.core.orders import Command, Order
     from reconciler.engine.hands import HandsReport, NotDone
 
 hands = typer.Typer()
@@ -64,7 +64,7 @@ def poll(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Look at these at the next tick, whatever their next look was; within the same quota."""
-    from reconciler.core.orders import Command
+    from reconciler.core.commands.command import Command
 
     with opened(context) as app:
         report = _carried_out(app, _order(app, command=Command.POLL, reason=None), ids)
@@ -86,7 +86,7 @@ def retry(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Take out of parking, and try again what was refused."""
-    from reconciler.core.orders import Command
+    from reconciler.core.commands.command import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
     order = partial(_order, command=Command.RETRY, reason=reason, accept_copy=accept_copy)
@@ -106,7 +106,7 @@ def park(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Set aside for a person: it goes on being read, nothing is done for it."""
-    from reconciler.core.orders import Command
+    from reconciler.core.commands.command import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
     _by_hand(context, partial(_order, command=Command.PARK, reason=reason), chosen, output)
@@ -130,7 +130,7 @@ def close(
     It looks first. A book that has left since the last look has to come home: that is told, and a
     second close ends it.
     """
-    from reconciler.core.orders import Command
+    from reconciler.core.commands.command import Command
 
     chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
     order = partial(_order, command=Command.CLOSE, reason=reason, unread=unread)
@@ -184,7 +184,7 @@ def _order(
     accept_copy: bool = False,
     unread: bool = False,
 ) -> Order:
-    from reconciler.core.orders import Order
+    from reconciler.core.commands.command import Order
 
     if reason is not None and not reason.strip():
         raise typer.BadParameter("--reason: say why; it is kept in the history")

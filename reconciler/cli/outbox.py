@@ -70,7 +70,7 @@ def _filter(
     from datetime import UTC
 
     from reconciler.core.model import TransactionId
-    from reconciler.core.outbox import MessageState
+    from reconciler.ports.messages import MessageState
 
     known = known_word("--state", state, [each.value for each in MessageState]) if state else None
     return MessageFilter(

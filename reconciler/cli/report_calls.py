@@ -7,7 +7,7 @@ from datetime import timedelta
 from reconciler.app import App
 from reconciler.cli.output import Format, put_rows, say
 from reconciler.cli.shell import tell_rests
-from reconciler.core.standing import TenantStanding
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.engine.quota_views import calls_view
 
 COLUMNS = (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from reconciler.core.effects import is_cleared
-from reconciler.core.hours import Hours
+from reconciler.core.library.hours import Hours
 from reconciler.core.model import Leg, Policy, Transaction
 from reconciler.core.status import TERMINAL, DcbStatus, Role, pickup_side
 

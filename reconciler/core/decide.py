@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from reconciler.core.attention import Attention, find_attentions
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.effects import (
     goes_on_while_parked,
@@ -18,7 +17,6 @@ from reconciler.core.effects import (
 from reconciler.core.evidence import Finding, Verdict
 from reconciler.core.lookahead import is_full
 from reconciler.core.measures import measures_at, take_measures
-from reconciler.core.memory import changes_of, ledger_after, remember, taken_over
 from reconciler.core.model import (
     Decision,
     Hop,
@@ -29,9 +27,11 @@ from reconciler.core.model import (
     RuleVerdict,
     Transaction,
 )
+from reconciler.core.staff.attention import Attention, find_attentions
 from reconciler.core.status import BOOK_AWAY, OVER, TERMINAL, DcbStatus, Role
 from reconciler.core.transitions import Transition, rows_from
-from reconciler.core.view import View
+from reconciler.core.view.look import View
+from reconciler.core.view.memory import changes_of, ledger_after, remember, taken_over
 from reconciler.core.walk import Findings, Step, stands_at, walk
 
 

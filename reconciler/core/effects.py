@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.core.model import Effect, Intent, Policy, Thing, Transaction
-from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN, ParkReason
+from reconciler.core.staff.parking import OUR_HOLDS_ARE_CERTAIN, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,

@@ -21,7 +21,7 @@ from reconciler.core.status import (
     Role,
     pickup_side,
 )
-from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST, Side, View
+from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST, Side, View
 from reconciler.core.walk import Findings, stands_at, walk
 
 _SUPPLIER = "supplier"

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from reconciler.core.effects import ALL, EffectRow, readers_due_at, wanted
 from reconciler.core.evidence import Finding, Verdict
 from reconciler.core.model import Effect, Measure, Read, ReadKind, RequestSight, Transaction
-from reconciler.core.ours import is_our_user
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
@@ -23,7 +22,8 @@ from reconciler.core.status import (
     Workflow,
     pickup_side,
 )
-from reconciler.core.view import SAME_DUE_DATE, Side, View
+from reconciler.core.view.look import SAME_DUE_DATE, Side, View
+from reconciler.core.view.ours import is_our_user
 
 A_DAY = timedelta(days=1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from reconciler.core.evidence import FACTS, Fact, Finding
 from reconciler.core.status import DcbStatus
 from reconciler.core.transitions import MAX_HOPS, Transition, rows_from
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from functools import partial
 
 from loguru import logger
 
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode, TransactionId
-from reconciler.core.standing import TenantStanding
 from reconciler.core.status import TenantState
 from reconciler.engine.hints import Sweeper
 from reconciler.engine.reconcile import Outcome, OutcomeKind, Reconciler

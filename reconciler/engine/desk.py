@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from reconciler.core.lateness import LOANED_WITHOUT_DUE_DATE, is_late
 from reconciler.core.model import (
     Evidence,
     HistoryEntry,
@@ -20,6 +19,7 @@ from reconciler.core.model import (
     Transaction,
     TransactionId,
 )
+from reconciler.core.staff.lateness import LOANED_WITHOUT_DUE_DATE, is_late
 from reconciler.core.status import (
     DcbStatus,
     HistoryKind,

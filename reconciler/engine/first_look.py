@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.mapping import NOT_FOUND_CODES, Subject
 from reconciler.core.model import HostLmsCode, LegObservation, ReadKind, Transaction
-from reconciler.core.ours import MISMATCH
+from reconciler.core.view.ours import MISMATCH
 from reconciler.engine.reconcile import Considered, Reconciler
 from reconciler.engine.storage import Storage
 from reconciler.ports.quotas import Gates, Quotas

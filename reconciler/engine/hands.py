@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from reconciler.core.closing import close
-from reconciler.core.model import HistoryEntry, Policy, Transaction, TransactionId
-from reconciler.core.orders import (
+from reconciler.core.commands.close import close
+from reconciler.core.commands.command import (
     ASKS_FOR_A_LOOK,
     Command,
     Judge,
@@ -25,7 +24,8 @@ from reconciler.core.orders import (
     park,
     poll,
 )
-from reconciler.core.retrying import retry
+from reconciler.core.commands.retry import retry
+from reconciler.core.model import HistoryEntry, Policy, Transaction, TransactionId
 from reconciler.core.status import ENDED, TERMINAL, DcbStatus, HistoryKind, IntentState
 from reconciler.engine.first_look import FirstLook, unread
 from reconciler.engine.settling import Recorder

@@ -1,4 +1,4 @@
-"""Sweeps: now and then one call for a hundred lends, which tells where to look (core/hints.py)."""
+"""Bulk scans: one call for a hundred lends tells where to look (core/library/bulk.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from loguru import logger
 
-from reconciler.core.hints import (
+from reconciler.core.library.bulk import (
     AT_LEAST,
     FURTHEST,
     LEFT_ALONE,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import StrictBool
 
+from reconciler.core.commands.placing import Placing
 from reconciler.core.effects import PLACE_AT_SUPPLIER, EffectRow, wanted
 from reconciler.core.model import (
     Barcode,
@@ -28,7 +29,6 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
-from reconciler.core.placing import Placing
 from reconciler.core.status import (
     BOOK_AWAY,
     TERMINAL,

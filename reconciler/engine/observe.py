@@ -32,7 +32,9 @@ from reconciler.core.model import (
     Seen,
     Transaction,
 )
-from reconciler.core.ours import (
+from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
+from reconciler.core.view.look import View
+from reconciler.core.view.ours import (
     checked_item,
     checked_loan,
     checked_request,
@@ -40,8 +42,6 @@ from reconciler.core.ours import (
     is_our_user,
     our_loan,
 )
-from reconciler.core.status import ItemState, LoanState, RequestState, Resource, Role
-from reconciler.core.view import View
 from reconciler.engine.others import OtherLends
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import AlmaReader

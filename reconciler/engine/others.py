@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.core.model import Leg, LoanSight, Transaction
-from reconciler.core.ours import new_loan_ids, without
+from reconciler.core.view.ours import new_loan_ids, without
 from reconciler.engine.storage import Storage
 from reconciler.ports.store import Store
 

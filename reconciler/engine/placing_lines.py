@@ -6,6 +6,14 @@ import unicodedata
 
 from pydantic import Field
 
+from reconciler.core.commands.placing import (
+    Party,
+    Patron,
+    PickupPlace,
+    Placing,
+    WantedItem,
+    agency_of,
+)
 from reconciler.core.model import (
     Barcode,
     DeskCode,
@@ -15,14 +23,6 @@ from reconciler.core.model import (
     LibraryCode,
     MmsId,
     UserId,
-)
-from reconciler.core.placing import (
-    Party,
-    Patron,
-    PickupPlace,
-    Placing,
-    WantedItem,
-    agency_of,
 )
 from reconciler.engine.lines import Part, Text
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.core.mapping import Subject
-from reconciler.core.model import HostLmsCode, ItemSight, Policy, UserSight
-from reconciler.core.placing import (
+from reconciler.core.commands.placing import (
     LibraryConfig,
     Placing,
     Refusal,
@@ -16,6 +14,8 @@ from reconciler.core.placing import (
     mapped,
     virtual_patron_id,
 )
+from reconciler.core.mapping import Subject
+from reconciler.core.model import HostLmsCode, ItemSight, Policy, UserSight
 from reconciler.core.status import ItemState, Role, Workflow
 from reconciler.engine.effects.work import is_absent
 from reconciler.engine.observe import Readers

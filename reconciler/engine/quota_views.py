@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from reconciler.core.library.breaker import TenantStanding, Terms
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import TenantStanding, Terms
 from reconciler.engine.views import Json, instant
 from reconciler.ports.quotas import CallsOfDay
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.core.advice import advice
-from reconciler.core.lateness import WHEN_LATE, due_date, limit
 from reconciler.core.model import Transaction
+from reconciler.core.staff.advice import advice
+from reconciler.core.staff.lateness import WHEN_LATE, due_date, limit
 from reconciler.core.status import IntentState
 from reconciler.engine.desk import Desk
 from reconciler.engine.views import Json, instant, pause_view

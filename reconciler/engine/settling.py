@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from reconciler.core.commands.placing import is_needed as placing_is_needed
 from reconciler.core.effects import STILL_NEEDED
 from reconciler.core.model import (
     Change,
@@ -20,7 +21,6 @@ from reconciler.core.model import (
     TakenOver,
     Transaction,
 )
-from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, ThingKind
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import Herald

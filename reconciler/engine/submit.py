@@ -11,6 +11,12 @@ from datetime import datetime
 
 from loguru import logger
 
+from reconciler.core.commands.placing import (
+    LibraryConfig,
+    Placing,
+    Refusal,
+    choose_workflow,
+)
 from reconciler.core.effects import PLACE_AT_SUPPLIER, is_cleared, wanted
 from reconciler.core.model import (
     HistoryEntry,
@@ -19,12 +25,6 @@ from reconciler.core.model import (
     Policy,
     Transaction,
     TransactionId,
-)
-from reconciler.core.placing import (
-    LibraryConfig,
-    Placing,
-    Refusal,
-    choose_workflow,
 )
 from reconciler.core.status import DcbStatus, HistoryKind, Role, Workflow
 from reconciler.core.transitions import SUBMIT_NEXT_SUPPLIER

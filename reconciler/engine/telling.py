@@ -16,7 +16,10 @@ from typing import Any
 from loguru import logger
 
 from reconciler.core.model import HistoryEntry, Transaction
-from reconciler.core.outbox import (
+from reconciler.core.status import HistoryKind
+from reconciler.engine.storage import Storage
+from reconciler.ports.clock import Clock
+from reconciler.ports.messages import (
     WAITS,
     Delivery,
     DeliveryKind,
@@ -25,9 +28,6 @@ from reconciler.core.outbox import (
     MessageState,
     next_try_at,
 )
-from reconciler.core.status import HistoryKind
-from reconciler.engine.storage import Storage
-from reconciler.ports.clock import Clock
 from reconciler.ports.outbox import Outbox, Sink, Try
 from reconciler.ports.written import Notice
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.core.advice import advice, believes
 from reconciler.core.lookahead import first_reads
 from reconciler.core.model import (
     Evidence,
@@ -25,9 +24,10 @@ from reconciler.core.model import (
     Thing,
     Transaction,
 )
-from reconciler.core.outbox import Message
+from reconciler.core.staff.advice import advice, believes
 from reconciler.core.status import Resource, next_expected
-from reconciler.core.view import View
+from reconciler.core.view.look import View
+from reconciler.ports.messages import Message
 from reconciler.ports.store import Tried
 
 Json = dict[str, Any]

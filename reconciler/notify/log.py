@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from reconciler.core.outbox import Delivery, DeliveryKind, EventType, Message
+from reconciler.ports.messages import Delivery, DeliveryKind, EventType, Message
 
 
 class LogSink:

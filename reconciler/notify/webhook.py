@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from reconciler.core.outbox import Delivery, DeliveryKind, Message
+from reconciler.ports.messages import Delivery, DeliveryKind, Message
 
 TIMEOUT = 15.0
 """Seconds for connecting, and again for each part of the answer's head."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.core.hints import Glanced, Trust, Watch
+from reconciler.core.library.bulk import Glanced, Trust, Watch
 from reconciler.core.model import HostLmsCode
 from reconciler.core.status import DcbStatus
 

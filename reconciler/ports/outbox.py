@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from reconciler.core.model import TransactionId
-from reconciler.core.outbox import Delivery, Message, MessageState
+from reconciler.ports.messages import Delivery, Message, MessageState
 
 
 class Sink(Protocol):

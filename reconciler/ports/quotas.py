@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import TenantStanding
 from reconciler.core.status import Resource
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from reconciler.core.figures import EndedPause, Parking, Standing, Tracked
 from reconciler.core.model import HostLmsCode
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import DcbStatus, EffectKind, IntentState
+from reconciler.ports.figures import EndedPause, Parking, Standing, Tracked
+from reconciler.ports.messages import MessageState
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from reconciler.core.commands.placing import Placing
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -17,7 +18,6 @@ from reconciler.core.model import (
     Transaction,
     TransactionId,
 )
-from reconciler.core.placing import Placing
 from reconciler.core.status import DcbStatus
 from reconciler.ports.leases import Owner
 from reconciler.ports.reports import Filter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.commands.placing import Placing
 from reconciler.core.model import HistoryEntry, Intent, Thing, Transaction
-from reconciler.core.placing import Placing
 from reconciler.core.status import IntentState
 from reconciler.ports.leases import Owner
 

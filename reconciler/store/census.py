@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 
 from reconciler.core.model import HostLmsCode
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import LIVE, DcbStatus, EffectKind, IntentState
+from reconciler.ports.messages import MessageState
 from reconciler.ports.reports import Census, HealthCount, TransactionHealth, Waiting
 from reconciler.store.database import Database
 from reconciler.store.standing import IS_COVERED

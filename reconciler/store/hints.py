@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from reconciler.core.hints import (
+from reconciler.core.library.bulk import (
     AT_MOST,
     FURTHEST,
     HORIZON,

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, select
 
+from reconciler.core.commands.placing import is_needed as placing_is_needed
 from reconciler.core.model import Pause, Transaction, TransactionId
-from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import DcbStatus, IntentState
 from reconciler.errors import UnknownTransaction
 from reconciler.store import rows

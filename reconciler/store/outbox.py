@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, exists, select, update
 
 from reconciler.core.model import TransactionId
-from reconciler.core.outbox import Message, MessageState
+from reconciler.ports.messages import Message, MessageState
 from reconciler.ports.outbox import MessageFilter, Try
 from reconciler.store.database import Database, repeated_once
 from reconciler.store.locking import lock, updated_in_order

@@ -22,8 +22,8 @@ from sqlalchemy import (
     update,
 )
 
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import TenantStanding
 from reconciler.core.status import IntentState, Resource, TenantState
 from reconciler.ports.quotas import CallsOfDay, Share, Slice
 from reconciler.store.database import Database, repeated_once

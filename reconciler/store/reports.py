@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
-from reconciler.core.figures import EndedPause, Parking, Standing, Tracked
 from reconciler.core.model import HostLmsCode, TransactionId
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import LIVE, DcbStatus, HistoryKind, IntentState
+from reconciler.ports.figures import EndedPause, Parking, Standing, Tracked
+from reconciler.ports.messages import MessageState
 from reconciler.store import rows
 from reconciler.store.database import Database
 from reconciler.store.tables import HISTORY, INTENTS, OUTBOX, PAUSES, TRANSACTIONS

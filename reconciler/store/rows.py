@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from reconciler.core.commands.placing import Patron, PickupPlace, Placing, WantedItem
 from reconciler.core.model import (
     Barcode,
     Evidence,
@@ -31,7 +32,6 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
-from reconciler.core.placing import Patron, PickupPlace, Placing, WantedItem
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,

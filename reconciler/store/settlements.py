@@ -26,10 +26,10 @@ from sqlalchemy import (
     update,
 )
 
+from reconciler.core.commands.placing import is_needed as placing_is_needed
 from reconciler.core.model import HistoryEntry, Intent, Leg, Thing, TransactionId
-from reconciler.core.outbox import MessageState
-from reconciler.core.placing import is_needed as placing_is_needed
 from reconciler.core.status import ThingState
+from reconciler.ports.messages import MessageState
 from reconciler.ports.written import Intervention, Notice, Settlement, Written, happened_at
 from reconciler.store import rows
 from reconciler.store.locking import lock

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from reconciler.core.commands.placing import Placing
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -37,7 +38,6 @@ from reconciler.core.model import (
     Transaction,
     TransactionId,
 )
-from reconciler.core.placing import Placing
 from reconciler.core.status import LIVE, OPEN_INTENTS, DcbStatus
 from reconciler.ports.leases import Owner
 from reconciler.ports.reports import Filter, LateSince

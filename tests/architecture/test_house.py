@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from reconciler.alma.surveyor import PROBES
-from reconciler.core.advice import BELIEFS, TO_DO
+from reconciler.cli.diagram import mermaid
 from reconciler.core.cadence import DEFAULT_INTERVALS, PACE, WATCHED
-from reconciler.core.closing import ENDINGS
-from reconciler.core.diagram import mermaid
+from reconciler.core.commands.close import ENDINGS
+from reconciler.core.commands.command import Command
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
-from reconciler.core.hints import GLANCE_EVERY, SHOWS
-from reconciler.core.lateness import DEFAULT_TOO_LONG, WHEN_LATE
+from reconciler.core.library.bulk import GLANCE_EVERY, SHOWS
 from reconciler.core.lookahead import FIRST_READS, TELLTALE
-from reconciler.core.orders import Command
-from reconciler.core.parking import OUR_HOLDS_ARE_CERTAIN, STAFF_ADVICE, ParkReason
+from reconciler.core.staff.advice import BELIEFS, TO_DO
+from reconciler.core.staff.lateness import DEFAULT_TOO_LONG, WHEN_LATE
+from reconciler.core.staff.parking import OUR_HOLDS_ARE_CERTAIN, STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,
@@ -194,7 +194,7 @@ def test_no_file_names_a_package_registry() -> None:
 
 def test_the_readme_has_the_diagram_of_the_table() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert mermaid() in readme, "the diagram is stale: run python -m reconciler.core.diagram"
+    assert mermaid() in readme, "the diagram is stale: run python -m reconciler.cli.diagram"
 
 
 def test_the_readme_has_the_table_of_the_metrics() -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.core.hours import Hours
+from reconciler.core.library.hours import Hours
 from reconciler.core.status import DcbStatus
 from reconciler.engine.cycle import CycleOptions
 from tests.bench.served import memory

@@ -17,8 +17,8 @@ from reconciler.alma.gateway import Gateway, get
 from reconciler.alma.valve import Valve
 from reconciler.alma.writer import Writer
 from reconciler.clock import SystemClock
+from reconciler.core.library.breaker import Terms
 from reconciler.core.model import HoldingId, HostLmsCode, ItemPid, MmsId
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import ItemKey
 from reconciler.sandbox import Sandbox, sample_world, serve

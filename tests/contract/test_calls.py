@@ -20,6 +20,7 @@ from reconciler.alma.connections import Connections, Timeouts
 from reconciler.alma.gateway import JSON, Call, Gateway
 from reconciler.alma.valve import Valve
 from reconciler.alma.writer import Writer
+from reconciler.core.library.breaker import Terms
 from reconciler.core.model import (
     Barcode,
     DeskCode,
@@ -32,7 +33,6 @@ from reconciler.core.model import (
     RequestId,
     UserId,
 )
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure
 from reconciler.ports.alma import (
     AlmaReader,

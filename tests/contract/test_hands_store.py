@@ -18,7 +18,6 @@ from reconciler.core.model import (
     Transaction,
     TransactionId,
 )
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
@@ -32,6 +31,7 @@ from reconciler.core.status import (
 )
 from reconciler.errors import UnknownTransaction
 from reconciler.ports.leases import Owner
+from reconciler.ports.messages import MessageState
 from reconciler.ports.reports import Filter, LateSince
 from reconciler.ports.store import Selection
 from reconciler.ports.written import Claim, Entrance, Intervention, Notice, Settlement

@@ -15,6 +15,7 @@ from reconciler.alma.lists import whole_list
 from reconciler.alma.surveyor import Surveyor
 from reconciler.alma.valve import Valve
 from reconciler.clock import SystemClock
+from reconciler.core.library.breaker import Terms
 from reconciler.core.model import (
     HoldingId,
     HostLmsCode,
@@ -24,7 +25,6 @@ from reconciler.core.model import (
     RequestSight,
     UserId,
 )
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve
 

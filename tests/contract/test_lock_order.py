@@ -11,9 +11,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from reconciler.core.hints import glanced
+from reconciler.core.library.bulk import glanced
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, Pause, TransactionId
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
@@ -26,6 +25,7 @@ from reconciler.core.status import (
 from reconciler.errors import StoreUnavailable
 from reconciler.ports.hints import Swept
 from reconciler.ports.leases import Owner
+from reconciler.ports.messages import MessageState
 from reconciler.ports.outbox import MessageFilter, Try
 from reconciler.ports.store import Selection
 from reconciler.ports.written import Claim, Entrance, Notice, Settlement

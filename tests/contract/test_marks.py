@@ -12,7 +12,7 @@ from reconciler.alma import wire
 from reconciler.alma.document import parse
 from reconciler.alma.reader import Reader
 from reconciler.clock import SystemClock
-from reconciler.core.hints import Trust, fingerprint, glanced
+from reconciler.core.library.bulk import Trust, fingerprint, glanced
 from reconciler.core.model import BibGlance, HostLmsCode, MmsId, TransactionId
 from reconciler.core.status import DcbStatus, Role
 from reconciler.errors import AlmaFailure, FailureKind

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.core.model import HistoryEntry, TransactionId
-from reconciler.core.outbox import Delivery, DeliveryKind, Message, MessageState
 from reconciler.core.status import DcbStatus, HistoryKind, Workflow
 from reconciler.engine.storage import Storage
 from reconciler.engine.telling import AT_ONCE, HOLD, Dispatcher
 from reconciler.notify.log import LogSink
 from reconciler.notify.webhook import Endpoint, WebhookSink
+from reconciler.ports.messages import Delivery, DeliveryKind, Message, MessageState
 from reconciler.ports.outbox import MessageFilter, Try
 from reconciler.ports.written import Entrance, Notice
 from reconciler.store.database import Database

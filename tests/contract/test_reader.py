@@ -15,6 +15,7 @@ from reconciler.alma.gateway import READ_ATTEMPTS, Gateway
 from reconciler.alma.reader import Reader
 from reconciler.alma.valve import Valve
 from reconciler.clock import SystemClock
+from reconciler.core.library.breaker import Terms
 from reconciler.core.model import (
     Barcode,
     HoldingId,
@@ -25,7 +26,6 @@ from reconciler.core.model import (
     RequestId,
     UserId,
 )
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.clock import Clock
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve

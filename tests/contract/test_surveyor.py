@@ -13,8 +13,8 @@ from reconciler.alma.connections import Connections, Timeouts
 from reconciler.alma.gateway import Gateway
 from reconciler.alma.surveyor import Surveyor
 from reconciler.alma.valve import Valve
+from reconciler.core.library.breaker import Terms
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.survey import KeyArea
 from reconciler.sandbox import Sandbox, sample_world

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.alma.limiter import Limiter
 from reconciler.alma.valve import MOST_VAIN_PROBES, Valve
+from reconciler.core.library.breaker import Purpose, Terms
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import Purpose, Terms
 from reconciler.core.status import Resource, TenantState
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.store.database import Database

@@ -24,6 +24,7 @@ from reconciler.alma.surveyor import Surveyor
 from reconciler.alma.valve import Valve
 from reconciler.alma.writer import Writer
 from reconciler.clock import SystemClock
+from reconciler.core.library.breaker import Terms
 from reconciler.core.mapping import normalise
 from reconciler.core.model import (
     Barcode,
@@ -37,7 +38,6 @@ from reconciler.core.model import (
     UserId,
     UserSight,
 )
-from reconciler.core.standing import Terms
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import ItemKey, NewHold, NewItem, NewLoan, NewUser
 from reconciler.sandbox import Sandbox, sample_world, serve

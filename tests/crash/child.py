@@ -25,11 +25,11 @@ from sqlalchemy import Connection, insert
 from reconciler import logs
 from reconciler.app import App
 from reconciler.core.model import TransactionId
-from reconciler.core.outbox import MessageState
 from reconciler.core.status import OPEN_INTENTS, IntentState
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.effects import runner
 from reconciler.engine.settling import Settler
+from reconciler.ports.messages import MessageState
 from reconciler.ports.outbox import MessageFilter
 from reconciler.ports.written import Settlement
 from reconciler.settings import Settings

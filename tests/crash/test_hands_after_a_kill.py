@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import TransactionId
-from reconciler.core.orders import Command, Order
 from reconciler.core.status import DcbStatus
 from reconciler.engine.pausing import Target
 from tests.crash import child

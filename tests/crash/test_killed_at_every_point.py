@@ -20,8 +20,8 @@ import pytest
 
 from reconciler.app import App
 from reconciler.core.model import TransactionId
-from reconciler.core.outbox import EventType, MessageState
 from reconciler.core.status import DcbStatus, HistoryKind
+from reconciler.ports.messages import EventType, MessageState
 from reconciler.ports.outbox import MessageFilter
 from reconciler.sandbox import sample_world, serve
 from reconciler.settings import Settings

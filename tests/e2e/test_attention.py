@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.advice import advice
-from reconciler.core.orders import Command, Order
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.commands.command import Command, Order
+from reconciler.core.staff.advice import advice
+from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import DcbStatus, Outcome, Role
 from tests.e2e.test_paths import at_status, cleared, request_of
 from tests.support.lab import Book, Lab

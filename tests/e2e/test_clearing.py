@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import Transaction
-from reconciler.core.orders import Command, Order
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,

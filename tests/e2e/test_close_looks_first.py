@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.orders import Command, Order
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.status import DcbStatus, Outcome
 from reconciler.engine.hands import HandsReport
 from tests.support.lab import Book, Lab

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, LoanState, Outcome, Resource, Role
 from reconciler.engine.desk import Statement
 from tests.support.lab import Book, Lab

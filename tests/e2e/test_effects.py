@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.commands.placing import Patron, virtual_patron_id
 from reconciler.core.model import HostLmsCode, Intent, UserSight
-from reconciler.core.placing import Patron, virtual_patron_id
 from reconciler.core.status import DcbStatus, EffectKind, IntentState
 from tests.support.lab import SETTLE, Book, Lab
 

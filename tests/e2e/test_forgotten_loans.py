@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.advice import advice
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.orders import Command, Order
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.staff.advice import advice
+from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import DcbStatus, Outcome, Role
 from tests.support.lab import Book, Lab
 from tests.support.lab import lab as make_lab

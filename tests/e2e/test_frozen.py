@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode
-from reconciler.core.standing import TenantStanding
 from reconciler.core.status import Resource, TenantState
 from tests.support.world import Lend, World
 

@@ -11,7 +11,7 @@ import pytest
 from loguru import logger
 
 from reconciler.app import App
-from reconciler.core.hints import SWEEP_EVERY, Trust
+from reconciler.core.library.bulk import SWEEP_EVERY, Trust
 from reconciler.core.model import HostLmsCode, Transaction, TransactionId
 from reconciler.core.status import DcbStatus
 from reconciler.store.hints import SqlHints

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.closing import ENDINGS
+from reconciler.core.commands.close import ENDINGS
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import HostLmsCode, Transaction, TransactionId
-from reconciler.core.orders import Command, Order
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from reconciler.core.orders import Command, Order
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.status import DcbStatus, ThingKind
 from reconciler.engine.hands import HandsReport
 from tests.support.lab import Book, Lab

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import Transaction
-from reconciler.core.orders import Command, Order
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, ThingKind
 from reconciler.ports.written import Intervention
 from tests.support.lab import Book, Lab

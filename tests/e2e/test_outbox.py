@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import TransactionId
-from reconciler.core.outbox import DeliveryKind, EventType, Message, MessageState
 from reconciler.notify.webhook import Endpoint, WebhookSink, signing_keys
+from reconciler.ports.messages import DeliveryKind, EventType, Message, MessageState
 from tests.support.world import World
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import Transaction
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, ThingKind, ThingState
 from reconciler.sandbox.records import Bib
 from tests.support.lab import Book, Lab

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.placing import Patron, virtual_patron_id
+from reconciler.core.commands.placing import Patron, virtual_patron_id
 from tests.support.lab import lab
 from tests.support.world import Lend, World
 

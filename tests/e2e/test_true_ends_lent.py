@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.orders import Command
+from reconciler.core.commands.command import Command
 from reconciler.core.status import DcbStatus, Role, ThingKind
 from reconciler.sandbox.payloads.renderer import Renderer
 from reconciler.sandbox.view import View

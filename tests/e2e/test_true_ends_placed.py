@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.orders import Command
+from reconciler.core.commands.command import Command
 from reconciler.core.status import DcbStatus, Outcome, Role, ThingKind
 from reconciler.sandbox import Institution
 from tests.support.lab import Book, Lab

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.advice import advice
 from reconciler.core.model import Transaction
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.staff.advice import advice
+from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import DcbStatus, EffectKind, IntentState, Outcome, Role
 from tests.e2e.test_attention import retried
 from tests.e2e.test_paths import at_status, cleared, intents, placed, readers_loan, request_of

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import DcbStatus, Outcome, Role
 from reconciler.sandbox import Institution
 from reconciler.sandbox.records import Identifier

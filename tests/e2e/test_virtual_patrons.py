@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.placing import Patron, virtual_patron_id
+from reconciler.core.commands.placing import Patron, virtual_patron_id
 from reconciler.core.status import DcbStatus
 from reconciler.sandbox.records import Identifier
 from tests.support.lab import Book, Lab

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.core.commands.placing import virtual_patron_id
 from reconciler.core.model import Transaction
-from reconciler.core.placing import virtual_patron_id
 from reconciler.core.status import DcbStatus
 from tests.support.lab import Book, Lab, lab
 
@@ -215,7 +215,7 @@ def _was_hit(at: Lab, nobody: NobodyThere) -> None:
 
 def _patron_about_to_expire(at: Lab, book: Book) -> None:
     """The virtual patron of an earlier lend, whose card ends soon."""
-    from reconciler.core.placing import Patron
+    from reconciler.core.commands.placing import Patron
 
     given = book.line["patron"]
     patron = Patron(given["host_lms"], given["host_lms"], given["user_id"])

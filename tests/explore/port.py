@@ -21,7 +21,7 @@ from reconciler.core.model import (
     TransactionId,
     UserSight,
 )
-from reconciler.core.placing import marker, system_number
+from reconciler.core.commands.placing import marker, system_number
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.alma import ItemKey, NewHold, NewItem, NewLoan, NewUser
 from tests.explore import times

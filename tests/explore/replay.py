@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.model import HostLmsCode, Transaction, TransactionId
-from reconciler.core.orders import Command, Order
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.status import Workflow
 from reconciler.errors import AlmaFailure, FailureKind
 from reconciler.ports.store import Selection

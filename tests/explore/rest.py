@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.core.advice import advice
-from reconciler.core.lateness import WHEN_LATE
-from reconciler.core.orders import Command
+from reconciler.core.staff.advice import advice
+from reconciler.core.staff.lateness import WHEN_LATE
+from reconciler.core.commands.command import Command
 from tests.explore import alma, canon, times
 from tests.explore.service import HOSTS
 from tests.explore.world import Move, State, World, hosts_of, memory_of

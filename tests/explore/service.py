@@ -28,8 +28,8 @@ from reconciler.core.model import (
     Observation,
     Transaction,
 )
-from reconciler.core.orders import Command, Order
-from reconciler.core.placing import Patron, PickupPlace, Placing, WantedItem
+from reconciler.core.commands.command import Command, Order
+from reconciler.core.commands.placing import Patron, PickupPlace, Placing, WantedItem
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.engine import observe as observing
 from reconciler.engine.effects.runner import EffectRunner

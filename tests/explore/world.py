@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from reconciler.core.model import Hop, Transaction
-from reconciler.core.orders import Command
+from reconciler.core.commands.command import Command
 from reconciler.core.status import BOOK_AWAY, Workflow
 from tests.explore import acts, alma, canon, service, times
 from tests.explore.alma import Host

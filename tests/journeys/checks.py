@@ -6,9 +6,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from reconciler.core.closing import CLOSED_BY_HAND, ENDINGS, GIVEN_UP
+from reconciler.core.commands.close import CLOSED_BY_HAND, ENDINGS, GIVEN_UP
 from reconciler.core.model import HistoryEntry, Transaction
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     TERMINAL,

@@ -24,9 +24,9 @@ from typing import Any
 
 import reconciler.app as composition
 from reconciler.app import App
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.orders import Command, Order
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import TERMINAL, DcbStatus, Resource, Role, Workflow
 from reconciler.engine import cycle
 from reconciler.engine.cycle import CycleOptions

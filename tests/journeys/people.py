@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.core.orders import Command
-from reconciler.core.parking import ParkReason
+from reconciler.core.commands.command import Command
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Workflow
 from reconciler.sandbox import AlmaError
 from reconciler.sandbox.records import Identifier

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from reconciler.app import App
-from reconciler.core import standing
+from reconciler.core.library import breaker
 from reconciler.core.model import Decision, Parked
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.engine import reconcile
 from reconciler.engine.ticker import Ticker
 from tests.journeys import checks, reckoning
@@ -133,17 +133,17 @@ def never_notices_a_set_clock(patch: pytest.MonkeyPatch) -> None:
 
 def asks_on_in_a_storm(patch: pytest.MonkeyPatch) -> None:
     """Takes a 429 for a failure like any other."""
-    patch.setattr(standing, "throttled", lambda before, *_: before)
+    patch.setattr(breaker, "throttled", lambda before, *_: before)
 
 
 def alarms_at_every_word(patch: pytest.MonkeyPatch) -> None:
     """Takes the last call of a day for a day that is merely short."""
-    told = standing.told_remaining
+    told = breaker.told_remaining
 
     def short(before: Any, terms: Any, now: Any, remaining: int) -> Any:
         return told(before, terms, now, max(1, remaining))
 
-    patch.setattr(standing, "told_remaining", short)
+    patch.setattr(breaker, "told_remaining", short)
 
 
 OUTAGE = Outage("uni-b", 1 * DAY, 3 * HOUR)

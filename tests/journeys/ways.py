@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import Workflow
 from tests.journeys.book import Book, Event, Where
 from tests.journeys.desks import Say, Slip

@@ -34,7 +34,7 @@ from reconciler.core.status import (
     Workflow,
 )
 from reconciler.core.transitions import TRANSITIONS
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 from reconciler.core.walk import Findings
 from tests.support.build import EXTERNAL, NOW, leg, policy, transaction
 

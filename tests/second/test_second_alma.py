@@ -20,7 +20,7 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.core.orders import Command, Order
+from reconciler.core.commands.command import Command, Order
 from tests.second import scenes
 from tests.second.alma import DONE, NOT_DONE, Alma, Trouble
 from tests.second.calls import ITEM

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from reconciler.app import App
+from reconciler.core.commands.placing import virtual_patron_id
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.placing import virtual_patron_id
 from reconciler.core.status import OPEN_INTENTS
 from reconciler.engine.cycle import CycleOptions, CycleReport
 from reconciler.sandbox import Institution, Sandbox, sample_world, serve

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
+from reconciler.core.commands.command import Command, Order
 from reconciler.core.model import HistoryEntry, Leg, Transaction
-from reconciler.core.orders import Command, Order
 from reconciler.core.status import (
     DcbStatus,
     HistoryKind,

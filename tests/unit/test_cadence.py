@@ -18,7 +18,7 @@ from reconciler.core.cadence import (
     PACE,
     next_poll_at,
 )
-from reconciler.core.hours import Hours
+from reconciler.core.library.hours import Hours
 from reconciler.core.model import Policy, Thing, Transaction, TransactionId
 from reconciler.core.status import LIVE, DcbStatus, Role, ThingKind
 from tests.support.build import UNI_A, UNI_B, leg, policy, transaction

@@ -20,7 +20,6 @@ from reconciler.core.model import (
     Thing,
     UserId,
 )
-from reconciler.core.ours import MISMATCH
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     LIVE,
@@ -33,6 +32,7 @@ from reconciler.core.status import (
     ThingState,
     Workflow,
 )
+from reconciler.core.view.ours import MISMATCH
 from tests.support.build import (
     EXTERNAL,
     NOW,

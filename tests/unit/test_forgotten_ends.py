@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.closing import close
+from reconciler.core.commands.close import close
+from reconciler.core.commands.command import Command, Order, Step
+from reconciler.core.commands.retry import retry
 from reconciler.core.decide import decide
 from reconciler.core.lookahead import SEEN_IN_TIME, first_reads
 from reconciler.core.model import Decision, Observation, Remembered, Thing, Transaction
-from reconciler.core.orders import Command, Order, Step
-from reconciler.core.parking import ParkReason
-from reconciler.core.retrying import retry
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, Role, ThingKind, Workflow
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 from tests.support.build import (
     LOANS_KEPT,
     NOW,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.closing import close
+from reconciler.core.commands.close import close
+from reconciler.core.commands.command import Command, Order, Step, Unfit
+from reconciler.core.commands.handover import left_to_staff
 from reconciler.core.decide import decide
-from reconciler.core.handover import left_to_staff
 from reconciler.core.model import HoldingId, Intent, ItemPid, MmsId, Thing, Transaction
-from reconciler.core.orders import Command, Order, Step, Unfit
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.decide import decide
 from reconciler.core.model import LoanId, Observation, Remembered, Seen, Transaction
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Outcome, RecordState, Role
 from tests.support.build import (
     EXTERNAL,

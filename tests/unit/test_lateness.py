@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.lateness import DEFAULT_TOO_LONG, due_date, is_late, limit
+from reconciler.core.staff.lateness import DEFAULT_TOO_LONG, due_date, is_late, limit
 from reconciler.core.status import LIVE, TERMINAL, DcbStatus, Role, Workflow
 from tests.support.build import NOW, leg, transaction
 

@@ -11,7 +11,7 @@ from reconciler.core.decide import decide
 from reconciler.core.lookahead import first_reads
 from reconciler.core.model import Leg, LegObservation, Observation, ReadKind, Transaction
 from reconciler.core.status import LIVE, DcbStatus, Role, Workflow
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 from reconciler.engine.submit import SubmitLine
 from tests.support.build import NOW, item, leg, look, policy, request, transaction
 

@@ -17,9 +17,9 @@ from reconciler.core.model import (
     Seen,
     Transaction,
 )
-from reconciler.core.ours import UNREADABLE_DATE, began_after_our_request, our_loan, undated
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import BOOK_AWAY, DcbStatus, LoanState, Role
+from reconciler.core.view.ours import UNREADABLE_DATE, began_after_our_request, our_loan, undated
 from tests.support.build import LONG_AGO, NOW, item, leg, loan, look, policy, request, transaction
 
 S = DcbStatus

@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.model import (
-    DeskCode,
-    HoldingId,
-    HostLmsCode,
-    ItemPid,
-    LibraryCode,
-    MmsId,
-    UserId,
-)
-from reconciler.core.placing import (
+from reconciler.core.commands.placing import (
     LibraryConfig,
     Patron,
     PickupPlace,
@@ -26,6 +17,15 @@ from reconciler.core.placing import (
     choose_workflow,
     hold_pickup,
     virtual_patron_id,
+)
+from reconciler.core.model import (
+    DeskCode,
+    HoldingId,
+    HostLmsCode,
+    ItemPid,
+    LibraryCode,
+    MmsId,
+    UserId,
 )
 from reconciler.core.status import Role, Workflow
 from reconciler.engine import placing_lines

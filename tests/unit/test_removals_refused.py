@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.model import HostLmsCode, Intent
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import EffectKind, IntentState, Role
 from reconciler.engine.effects.ending import MOST_REMOVALS, blocked
 from reconciler.engine.effects.work import Blocked

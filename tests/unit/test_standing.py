@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reconciler.core import standing as core
-from reconciler.core.standing import Admission, Purpose, TenantStanding, Terms, admission
+from reconciler.core.library import breaker as core
+from reconciler.core.library.breaker import Admission, Purpose, TenantStanding, Terms, admission
 from reconciler.core.status import Resource, TenantState
 from tests.support.build import UNI_A
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from reconciler.core.cadence import DEFAULT_INTERVALS
-from reconciler.core.hints import (
+from reconciler.core.library.bulk import (
     HORIZON,
     MOST_VAIN,
     SHOWS,
@@ -23,7 +23,7 @@ from reconciler.core.hints import (
     next_sweep_at,
     put_off,
 )
-from reconciler.core.hours import Hours
+from reconciler.core.library.hours import Hours
 from reconciler.core.model import BibGlance, MmsId, TransactionId
 from reconciler.core.status import DcbStatus, Role, Workflow
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from reconciler.core.advice import advice
 from reconciler.core.decide import decide
 from reconciler.core.evidence import CORRECTED_WITHIN
 from reconciler.core.lookahead import further_reads
 from reconciler.core.model import LoanId, Observation, Remembered
+from reconciler.core.staff.advice import advice
 from reconciler.core.status import DcbStatus, Role, Workflow
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 from tests.support.build import (
     EXTERNAL,
     NOW,

@@ -14,8 +14,8 @@ from typing import Any
 from reconciler import logs
 from reconciler.app import App
 from reconciler.cli.demo.clock import StageClock
+from reconciler.core.commands.placing import marker
 from reconciler.core.model import Transaction, TransactionId
-from reconciler.core.placing import marker
 from reconciler.core.status import Resource, Role
 from reconciler.engine.cycle import CycleOptions
 from reconciler.engine.desk import Statement

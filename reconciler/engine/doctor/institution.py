@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from reconciler.core.hours import Hours
+from reconciler.core.commands.placing import LibraryConfig
+from reconciler.core.library.hours import Hours
 from reconciler.core.model import HostLmsCode
-from reconciler.core.placing import LibraryConfig
 from reconciler.core.status import CheckState, EffectKind
 from reconciler.engine.doctor.findings import (
     ADVICE,

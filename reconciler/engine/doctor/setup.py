@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from reconciler.core.commands.placing import LibraryConfig
 from reconciler.core.model import LibraryCode
-from reconciler.core.placing import LibraryConfig
 from reconciler.core.status import CheckState
 from reconciler.engine.doctor.findings import (
     Finding,

@@ -10,13 +10,13 @@ from typing import Any
 from reconciler.core.model import (
     ItemSight,
 )
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     ItemState,
     Role,
     ThingKind,
 )
-from reconciler.core.view import LIVE_REQUEST
+from reconciler.core.view.look import LIVE_REQUEST
 from reconciler.engine.effects.records import is_marked
 from reconciler.engine.effects.work import (
     Blocked,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler.core.effects import ADVISORY, REMOVALS
+from reconciler.core.library.refusals import MAY_HAVE_HAPPENED
 from reconciler.core.model import Intent, Leg, Thing
-from reconciler.core.parking import ParkReason
-from reconciler.core.refusals import MAY_HAVE_HAPPENED
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import IntentState
 from reconciler.engine.effects.work import Blocked, Made, Moot, blocked_by
 from reconciler.errors import AlmaFailure, FailureKind

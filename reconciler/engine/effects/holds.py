@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.commands.placing import hold_pickup
 from reconciler.core.mapping import Subject
 from reconciler.core.model import DeskCode, ItemSight, LibraryCode, RequestSight, Thing
-from reconciler.core.ours import our_loan, reissued_hold
-from reconciler.core.parking import ParkReason
-from reconciler.core.placing import hold_pickup
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     BOOK_AWAY,
     DcbStatus,
@@ -19,7 +18,8 @@ from reconciler.core.status import (
     ThingKind,
     Workflow,
 )
-from reconciler.core.view import ENDED_REQUEST, LIVE_REQUEST
+from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST
+from reconciler.core.view.ours import our_loan, reissued_hold
 from reconciler.engine.effects.work import (
     Blocked,
     Made,

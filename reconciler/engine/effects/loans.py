@@ -17,8 +17,7 @@ from reconciler.core.model import (
     RequestSight,
     UserId,
 )
-from reconciler.core.ours import is_our_user, our_loan
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     EffectKind,
     LoanState,
@@ -26,7 +25,8 @@ from reconciler.core.status import (
     Role,
     ThingKind,
 )
-from reconciler.core.view import LIVE_REQUEST, SAME_DUE_DATE
+from reconciler.core.view.look import LIVE_REQUEST, SAME_DUE_DATE
+from reconciler.core.view.ours import is_our_user, our_loan
 from reconciler.engine.effects.circulation import is_ours_to_move, item_of, no_item
 from reconciler.engine.effects.work import (
     Blocked,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from reconciler.core.commands.placing import Patron, mapped, virtual_patron_id
 from reconciler.core.mapping import Subject
 from reconciler.core.model import UserSight
-from reconciler.core.parking import ParkReason
-from reconciler.core.placing import Patron, mapped, virtual_patron_id
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ThingKind
 from reconciler.engine.effects.work import (
     Blocked,

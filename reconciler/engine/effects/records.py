@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.commands.placing import mapped
 from reconciler.core.mapping import Subject
 from reconciler.core.model import Barcode, BibSight, HoldingId, HoldingSight, ItemSight, Thing
-from reconciler.core.parking import ParkReason
-from reconciler.core.placing import mapped
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ThingKind, ThingState
 from reconciler.engine.effects.work import (
     Blocked,

@@ -22,9 +22,9 @@ from reconciler.core.model import (
     RequestSight,
     Thing,
 )
-from reconciler.core.ours import reissued_hold
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ItemState, ThingKind, ThingState
+from reconciler.core.view.ours import reissued_hold
 from reconciler.engine.effects.records import (
     bib_rows,
     find_by_barcode,

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
+from reconciler.core.commands.placing import LibraryConfig
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, goes_on_while_parked
+from reconciler.core.library.refusals import ALREADY_THERE
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,
@@ -21,8 +23,6 @@ from reconciler.core.model import (
     Policy,
     Transaction,
 )
-from reconciler.core.placing import LibraryConfig
-from reconciler.core.refusals import ALREADY_THERE
 from reconciler.core.status import (
     EffectKind,
     HistoryKind,

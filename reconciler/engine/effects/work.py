@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from reconciler.core.commands.placing import LibraryConfig, Placing, marker, system_number
+from reconciler.core.library.refusals import refusal_rule
 from reconciler.core.mapping import NOT_FOUND_CODES, Subject
 from reconciler.core.model import Barcode, Intent, Leg, LoanSight, Thing, Transaction
-from reconciler.core.parking import ParkReason
-from reconciler.core.placing import LibraryConfig, Placing, marker, system_number
-from reconciler.core.refusals import refusal_rule
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ThingKind, ThingState
 from reconciler.engine.others import OtherLends
 from reconciler.errors import AlmaFailure, FailureKind

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from datetime import datetime
 
+from reconciler.core.commands.placing import MARK_BEGINS, marker
 from reconciler.core.model import (
     ItemSight,
     Leg,
@@ -19,7 +20,6 @@ from reconciler.core.model import (
     Seen,
     Transaction,
 )
-from reconciler.core.placing import MARK_BEGINS, marker
 from reconciler.core.status import LoanState, Role
 
 MISMATCH = "MISMATCH"

@@ -22,7 +22,7 @@ from reconciler.core.model import (
     Thing,
     Transaction,
 )
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import TERMINAL, DcbStatus
 
 

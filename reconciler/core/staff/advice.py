@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.core.model import Transaction
-from reconciler.core.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,

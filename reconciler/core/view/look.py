@@ -26,7 +26,6 @@ from reconciler.core.model import (
     Thing,
     Transaction,
 )
-from reconciler.core.ours import is_our_hold, reissued_hold
 from reconciler.core.status import (
     ItemState,
     LoanState,
@@ -36,6 +35,7 @@ from reconciler.core.status import (
     ThingKind,
     pickup_side,
 )
+from reconciler.core.view.ours import is_our_hold, reissued_hold
 
 WORKING_REQUEST = frozenset({RequestState.ACTIVE, RequestState.ON_HOLD_SHELF})
 """Alma works for a hold in one of these states; one that is PLACED only queues."""

@@ -19,10 +19,8 @@ from reconciler.core.mapping import (
     Subject,
     normalise,
 )
-from reconciler.core.memory import copy_may_change
 from reconciler.core.model import Evidence
-from reconciler.core.ours import MISMATCH, UNREADABLE_DATE
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BEFORE_LOAN,
@@ -37,7 +35,9 @@ from reconciler.core.status import (
     Role,
     Workflow,
 )
-from reconciler.core.view import Side, View
+from reconciler.core.view.look import Side, View
+from reconciler.core.view.memory import copy_may_change
+from reconciler.core.view.ours import MISMATCH, UNREADABLE_DATE
 
 
 @dataclass(frozen=True, slots=True)

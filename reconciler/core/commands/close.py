@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.core.commands.command import Order, Step, Unfit, over, paused
+from reconciler.core.commands.handover import counted, left_to_staff, stuck_intents
+from reconciler.core.commands.retry import TRIED_AGAIN, from_its_beginning
 from reconciler.core.effects import (
     EffectRow,
     is_cleared,
@@ -24,10 +27,7 @@ from reconciler.core.effects import (
     wanted,
 )
 from reconciler.core.evidence import Finding, supplier_in_transit, supplier_loan_active
-from reconciler.core.handover import counted, left_to_staff, stuck_intents
 from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Transaction
-from reconciler.core.orders import Order, Step, Unfit, over, paused
-from reconciler.core.retrying import TRIED_AGAIN, from_its_beginning
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BEFORE_LOAN,
@@ -46,7 +46,7 @@ from reconciler.core.status import (
     ThingState,
 )
 from reconciler.core.transitions import VIA_PICKUP_LIBRARY, WITH_TRANSPORT
-from reconciler.core.view import View
+from reconciler.core.view.look import View
 
 S = DcbStatus
 CLOSED_BY_HAND = "ClosedByHand"

@@ -36,7 +36,7 @@ from reconciler.core.status import (
     ThingKind,
     ThingState,
 )
-from reconciler.core.view import Side, View
+from reconciler.core.view.look import Side, View
 
 
 def remember(leg: Leg, view: View) -> Leg:

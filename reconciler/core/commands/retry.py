@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from reconciler.core.commands.command import Order, Step, Unfit, over, paused
 from reconciler.core.effects import ALL, REMOVALS, record_effects, wanted
 from reconciler.core.model import (
     NOT_OBSERVED,
@@ -20,8 +21,7 @@ from reconciler.core.model import (
     Thing,
     Transaction,
 )
-from reconciler.core.orders import Order, Step, Unfit, over, paused
-from reconciler.core.parking import ParkReason
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     TERMINAL,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler.core.cadence import WATCHED
-from reconciler.core.hours import Hours
+from reconciler.core.library.hours import Hours
 from reconciler.core.model import BibGlance, MmsId, TransactionId
 from reconciler.core.status import BEFORE_DISPATCH, LIVE, DcbStatus, Role, Workflow, pickup_side
 
