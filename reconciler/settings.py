@@ -22,12 +22,11 @@ from pydantic import (
     model_validator,
 )
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.commands.placing import LibraryConfig
 from reconciler.core.library.breaker import Terms
 from reconciler.core.library.hours import Hours
 from reconciler.core.model import DeskCode, HostLmsCode, HostPolicy, LibraryCode, Policy
-from reconciler.core.staff.lateness import DEFAULT_TOO_LONG
+from reconciler.core.stages import DEFAULT_INTERVALS, DEFAULT_TOO_LONG
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 

@@ -21,10 +21,10 @@ from reconciler.core.status import (
     EffectKind,
     LoanState,
     Role,
+    Side,
     ThingKind,
     ThingState,
     Workflow,
-    pickup_side,
 )
 
 ALL = frozenset(Workflow)
@@ -83,7 +83,7 @@ def loan_may_be_open(role: Role) -> Condition:
 def readers_due_at(transaction: Transaction) -> datetime | None:
     """Until when the reader may keep the book, as far as is known: the latest of his own loan's
     date and the pickup desk's."""
-    legs = (transaction.borrower, transaction.leg(pickup_side(transaction.workflow)))
+    legs = (transaction.borrower, transaction.leg(Side.PICKUP.role(transaction.workflow)))
     return max((leg.loan_due_at for leg in legs if leg and leg.loan_due_at), default=None)
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from reconciler.core.effects import has_lender_hold, is_cleared
 from reconciler.core.model import Evidence, Read, ReadKind
 from reconciler.core.status import DcbStatus, ItemState, LoanState, RequestState, Resource, Role
-from reconciler.core.view.look import ENDED_REQUEST, Side, View
+from reconciler.core.view.look import ENDED_REQUEST, LegView, View
 
 LOANED = ItemState.LOANED
 ITEM, REQUEST, LOAN = Resource.ITEM, Resource.REQUEST, Resource.LOAN
@@ -76,19 +76,19 @@ def _no(because: str, evidence: tuple[Evidence, ...] = ()) -> Finding:
     return Finding(Verdict.NO, because, evidence)
 
 
-def _cannot_say(side: Side, kind: ReadKind, evidence: tuple[Evidence, ...] = ()) -> Finding:
+def _cannot_say(side: LegView, kind: ReadKind, evidence: tuple[Evidence, ...] = ()) -> Finding:
     """Waiting for one read; asked for only if it was not already tried in this look."""
     tried = side.seen.of(kind).was_asked
     needs = () if tried or side.is_external else (Read(side.role, kind),)
     return Finding(Verdict.WAITS, side.why_unknown(kind), evidence, needs)
 
 
-def _hold_unclear(side: Side, evidence: tuple[Evidence, ...] = ()) -> Finding:
+def _hold_unclear(side: LegView, evidence: tuple[Evidence, ...] = ()) -> Finding:
     """Waiting to know whether our hold stands."""
     return _cannot_say(side, side.missing_hold_read, evidence)
 
 
-def _loan_unclear(side: Side, evidence: tuple[Evidence, ...] = ()) -> Finding:
+def _loan_unclear(side: LegView, evidence: tuple[Evidence, ...] = ()) -> Finding:
     """Waiting to know whether our user has the item on loan.
 
     Of an item that shows no loan "no" is expected, which takes all of the reads: they are asked
@@ -103,7 +103,7 @@ def _loan_unclear(side: Side, evidence: tuple[Evidence, ...] = ()) -> Finding:
 
 
 def _cannot_say_any(
-    side: Side, kinds: tuple[ReadKind, ...], evidence: tuple[Evidence, ...]
+    side: LegView, kinds: tuple[ReadKind, ...], evidence: tuple[Evidence, ...]
 ) -> Finding:
     """Waiting for several reads; the first of them that is wanting gives the reason."""
     found = [_cannot_say(side, kind, evidence) for kind in kinds]
@@ -328,7 +328,7 @@ def pickup_returned(view: View) -> Finding:
     return _not_with_us(side, f"the {side.role}'s loan is over, and its item is back", seen)
 
 
-def _not_with_us(side: Side, because: str, seen: tuple[Evidence, ...]) -> Finding:
+def _not_with_us(side: LegView, because: str, seen: tuple[Evidence, ...]) -> Finding:
     """Of an item without a loan of ours: whether its own word says that somebody has it in hand."""
     if side.item_state in GONE_ASTRAY or side.item_state is ItemState.UNKNOWN:
         told = f"the {side.role}'s loan is over, but its item is {side.item_state}"
@@ -341,7 +341,7 @@ def _not_with_us(side: Side, because: str, seen: tuple[Evidence, ...]) -> Findin
     return _holds(because, seen)
 
 
-def _external_returned(side: Side) -> Finding:
+def _external_returned(side: LegView) -> Finding:
     seen = side.evidence(LOAN, ITEM)
     is_lent, _ = _last_told(side)
     if is_lent is False:
@@ -349,7 +349,7 @@ def _external_returned(side: Side) -> Finding:
     return Finding(Verdict.WAITS, f"the {side.role} has not said that the book came back", seen)
 
 
-def _external_lent_again(side: Side, since: datetime) -> Finding:
+def _external_lent_again(side: LegView, since: datetime) -> Finding:
     seen = side.evidence(LOAN, ITEM)
     is_lent, told_at = _last_told(side)
     if is_lent and told_at is not None and told_at > since:
@@ -360,7 +360,7 @@ def _external_lent_again(side: Side, since: datetime) -> Finding:
 _TOLD_OF_LOAN: dict[LoanState | None, bool] = {LoanState.ACTIVE: True, LoanState.COMPLETE: False}
 
 
-def _last_told(side: Side) -> tuple[bool | None, datetime | None]:
+def _last_told(side: LegView) -> tuple[bool | None, datetime | None]:
     """Whether an external library's newest word, of its loan or its item, is that the reader has
     the book, and when it was told; None where neither tells."""
     of_loan = _TOLD_OF_LOAN.get(side.loan_state)
@@ -448,7 +448,7 @@ def _unless_lent_again(view: View, found: Finding) -> Finding:
     return found
 
 
-def _for_our_own_hold(side: Side) -> Finding | None:
+def _for_our_own_hold(side: LegView) -> Finding | None:
     """That the item moves, or waits, for our own hold, or may; None where it does not.
 
     One that is on loan to another does not.
@@ -463,7 +463,7 @@ def _for_our_own_hold(side: Side) -> Finding | None:
     return None
 
 
-def _home_without_a_loan(view: View, side: Side) -> Finding:
+def _home_without_a_loan(view: View, side: LegView) -> Finding:
     """No loan of ours was ever seen at the lender, so that only a change of its item tells.
 
     In place all along the book may never have been scanned out; what it shows then, it shows also
@@ -477,7 +477,7 @@ def _home_without_a_loan(view: View, side: Side) -> Finding:
     return _serves_the_next(side)
 
 
-def _serves_the_next(side: Side) -> Finding:
+def _serves_the_next(side: LegView) -> Finding:
     """Home: it stands on the shelf for, or is on loan to, somebody else, while no hold of ours is
     left that it could be moved for."""
     seen = side.evidence(ITEM, LOAN, REQUEST)
@@ -490,7 +490,7 @@ def _serves_the_next(side: Side) -> Finding:
     )
 
 
-def _back_on_its_shelf(view: View, side: Side) -> Finding:
+def _back_on_its_shelf(view: View, side: LegView) -> Finding:
     """In place, and seen away before. What was tracked on its way home has no such memory."""
     seen = side.evidence(ITEM)
     if side.leg.item.away_at is not None:
@@ -505,7 +505,7 @@ def _back_on_its_shelf(view: View, side: Side) -> Finding:
     )
 
 
-def _left_before_we_looked(view: View, side: Side) -> bool:
+def _left_before_we_looked(view: View, side: LegView) -> bool:
     """Whether it was tracked when the book was on its way home already, and the lender's item was
     not read before."""
     transaction, since = view.transaction, side.leg.item.since
@@ -517,7 +517,7 @@ _ON_THE_WAY_HOME = frozenset({DcbStatus.RETURN_TRANSIT, DcbStatus.AWAITING_RETUR
 
 
 def _twice(
-    side: Side, states: frozenset[ItemState], because: str, seen: tuple[Evidence, ...]
+    side: LegView, states: frozenset[ItemState], because: str, seen: tuple[Evidence, ...]
 ) -> Finding:
     """What counts only in two looks at least `settle` apart, neither of them with our loan."""
     if side.confirms(states) and (side.is_external or _loan_was_over(side)):
@@ -526,7 +526,7 @@ def _twice(
     return Finding(Verdict.WAITS, told, seen, look_again_in=side.settle)
 
 
-def _loan_was_over(side: Side) -> bool:
+def _loan_was_over(side: LegView) -> bool:
     """Whether a look at least `settle` ago showed no loan of ours either, where there was one."""
     known = side.leg.loan
     if not side.loan_was_seen:
@@ -579,7 +579,7 @@ def _unless_just_said(view: View, found: Finding) -> Finding:
 AT_HOME = ON_ITS_SHELF | SERVES_OTHERS | {ItemState.TRANSIT, ItemState.UNAVAILABLE}
 
 
-def _external_home(side: Side, since: datetime | None) -> Finding:
+def _external_home(side: LegView, since: datetime | None) -> Finding:
     """A person's word counts if it was said after the book had left, or been lent."""
     seen = side.evidence(ITEM, LOAN)
     if side.item_state in GONE_ASTRAY:
@@ -602,7 +602,7 @@ REST_OR_OTHERS = AT_REST | SERVES_OTHERS | {ItemState.REQUESTED, ItemState.UNAVA
 still on the shelf where its time ran out."""
 
 
-def _ended_unfilled(side: Side) -> Finding:
+def _ended_unfilled(side: LegView) -> Finding:
     """That our hold ended and no loan of ours came of it.
 
     Alma tells "filled", "cancelled" and "expired" apart nowhere, so the reason is found: no loan
@@ -647,7 +647,7 @@ def _ended_unfilled(side: Side) -> Finding:
     return _unfilled_and_unlisted(side)
 
 
-def _rests_or_serves_others(side: Side) -> bool:
+def _rests_or_serves_others(side: LegView) -> bool:
     """A virtual item serves one reader: on loan it is with somebody who may be our reader under
     another name."""
     if side.item_state is LOANED:
@@ -655,7 +655,7 @@ def _rests_or_serves_others(side: Side) -> bool:
     return side.item_state in REST_OR_OTHERS
 
 
-def _external_unfilled(side: Side) -> Finding:
+def _external_unfilled(side: LegView) -> Finding:
     seen = side.evidence(REQUEST, ITEM)
     closed_at, item_at = side.leg.request.seen_at, side.leg.item.seen_at
     newer = closed_at is not None and item_at is not None and item_at >= closed_at
@@ -669,7 +669,7 @@ def _external_unfilled(side: Side) -> Finding:
     )
 
 
-def _unfilled_and_unlisted(side: Side) -> Finding:
+def _unfilled_and_unlisted(side: LegView) -> Finding:
     """The last two proofs: Alma lists no hold of ours on the item, and a second look agrees."""
     seen = side.evidence(REQUEST, ITEM)
     listed = side.seen.item_requests.value or ()
@@ -708,7 +708,7 @@ def supplier_refused(view: View) -> Finding:
     return _and_never_lent(view, found) if found.holds else found
 
 
-def _moves_for_others(side: Side) -> bool:
+def _moves_for_others(side: LegView) -> bool:
     """An external library says itself where its book goes."""
     return side.is_external or bool(side.serves_another)
 
@@ -748,7 +748,7 @@ def _and_never_lent(view: View, found: Finding) -> Finding:
     return found
 
 
-def end_is_untold(side: Side) -> str:
+def end_is_untold(side: LegView) -> str:
     """In words, that a closed request may have been filled, or not."""
     days = side.loans_kept / timedelta(days=1)
     return (
@@ -820,7 +820,7 @@ def not_collected(view: View) -> Finding:
     return _and_never_lent(view, found) if found.holds else found
 
 
-def _and_not_lent_at_pickup(side: Side, found: Finding) -> Finding:
+def _and_not_lent_at_pickup(side: LegView, found: Finding) -> Finding:
     """Unless the reader has the book in spite of it."""
     if side.is_external or side.item_state is not None:
         if side.item_state is LOANED and side.has_active_loan is not False:

@@ -1,93 +1,28 @@
 """Which reads could change the next decision, by status and role.
 
-A full look starts with the reads of `FIRST_READS`, at every library that a rule of the status asks,
-and goes on with those that the facts of the rows ahead still need, given what was just seen (a loan
-is asked for only once the item has moved). Between two full looks most are light: one read, the one
-that the next step shows in, and the rest only if it shows anything new. A full look comes at least
-once a day. Nothing is read whose id is unknown, and nothing of an external library.
+A full look starts with the reads of the status (`stages.py`), at every library that a rule of the
+status asks, and goes on with those that the facts of the rows ahead still need, given what was just
+seen (a loan is asked for only once the item has moved). Between two full looks most are light: one
+read, the one that the next step shows in, and the rest only if it shows anything new. A full look
+comes at least once a day. Nothing is read whose id is unknown, and nothing of an external library.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.measures import measures_at
-from reconciler.core.model import Leg, Read, ReadKind
+from reconciler.core.model import Leg, Read, ReadKind, SideRead
+from reconciler.core.stages import STAGES
 from reconciler.core.status import (
     BEFORE_LOAN,
     DcbStatus,
     Resource,
-    Role,
-    pickup_side,
 )
-from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST, Side, View
+from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST, LegView, View
 from reconciler.core.walk import Findings, stands_at, walk
-
-_SUPPLIER = "supplier"
-_PICKUP_SIDE = "pickup side"
-_READER = "reader"
-"""The reader's own library: its hold and loan are his also where he collects elsewhere."""
-
-_LENDER_HOLD = ((_SUPPLIER, ReadKind.REQUEST), (_SUPPLIER, ReadKind.ITEM))
-_PICKUP_HOLD = ((_PICKUP_SIDE, ReadKind.ITEM), (_PICKUP_SIDE, ReadKind.REQUEST))
-_READER_HOLD = ((_READER, ReadKind.ITEM), (_READER, ReadKind.REQUEST))
-_LENDER_ITEM = (_SUPPLIER, ReadKind.ITEM)
-_PLACED = (*_LENDER_HOLD, *_PICKUP_HOLD, *_READER_HOLD)
-_AWAY = (*_PICKUP_HOLD, *_READER_HOLD)
-
-FIRST_READS: dict[DcbStatus, tuple[tuple[str, ReadKind], ...]] = {
-    DcbStatus.RESOLVED: (),
-    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: _LENDER_HOLD,
-    DcbStatus.CONFIRMED: _LENDER_HOLD,
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: _PLACED,
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: _PLACED,
-    DcbStatus.PICKUP_TRANSIT: _AWAY,
-    DcbStatus.RECEIVED_AT_PICKUP: _AWAY,
-    DcbStatus.READY_FOR_PICKUP: _AWAY,
-    DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN), (_READER, ReadKind.LOAN), _LENDER_ITEM),
-    DcbStatus.RETURN_TRANSIT: (_LENDER_ITEM, (_PICKUP_SIDE, ReadKind.ITEM)),
-    DcbStatus.COMPLETED: (),
-    DcbStatus.FINALISED: (),
-    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (_LENDER_ITEM, *_PICKUP_HOLD),
-    DcbStatus.CANCELLED: (),
-    DcbStatus.HANDED_OFF_AS_LOCAL: (),
-    DcbStatus.ERROR: (),
-}
-
-TELLTALE: dict[DcbStatus, tuple[tuple[str, ReadKind, int], ...]] = {
-    DcbStatus.RESOLVED: (),
-    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: ((_SUPPLIER, ReadKind.REQUEST, 1),),
-    DcbStatus.CONFIRMED: ((_SUPPLIER, ReadKind.REQUEST, 1),),
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
-        (_SUPPLIER, ReadKind.ITEM, 1),
-        (_PICKUP_SIDE, ReadKind.ITEM, 4),
-    ),
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
-        (_SUPPLIER, ReadKind.ITEM, 1),
-        (_PICKUP_SIDE, ReadKind.ITEM, 4),
-    ),
-    DcbStatus.PICKUP_TRANSIT: ((_PICKUP_SIDE, ReadKind.ITEM, 1), (_SUPPLIER, ReadKind.ITEM, 10)),
-    DcbStatus.RECEIVED_AT_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
-    DcbStatus.READY_FOR_PICKUP: ((_PICKUP_SIDE, ReadKind.ITEM, 1),),
-    DcbStatus.LOANED: ((_PICKUP_SIDE, ReadKind.LOAN, 1),),
-    DcbStatus.RETURN_TRANSIT: ((_SUPPLIER, ReadKind.LOAN, 1),),
-    DcbStatus.COMPLETED: (),
-    DcbStatus.FINALISED: (),
-    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: ((_SUPPLIER, ReadKind.ITEM, 1),),
-    DcbStatus.CANCELLED: (),
-    DcbStatus.HANDED_OFF_AS_LOCAL: (),
-    DcbStatus.ERROR: (),
-}
-"""The reads of a light look, and in every how many of them: the one in which the next step of the
-journey shows, and seldom the other side: where the reader may have cancelled, or where the lender
-may have marked as missing what does not arrive.
-
-An item that is no longer requested tells that our hold ended, so that a cancelled hold shows in
-the item as well (alma-api.md §3.3).
-"""
 
 FULL_LOOK_EVERY = timedelta(days=1)
 """What a light look does not read is read at least this often: seldom is not never."""
@@ -114,7 +49,7 @@ def first_reads(view: View, *, everything: bool = False) -> tuple[Read, ...]:
     never seen of a leg is read once in any case, so that its record is whole.
     """
     status = view.transaction.status
-    wanted: dict[Read, None] = dict.fromkeys(_reads(view, FIRST_READS[status]))
+    wanted: dict[Read, None] = dict.fromkeys(_reads(view, _full(status)))
     if not everything and _is_due_in_full(view):
         wanted = {read: None for read in wanted if not _is_told_by_its_item(view, read)}
     elif not everything:
@@ -145,7 +80,7 @@ def further_reads(view: View) -> tuple[Read, ...]:
     beside = () if moved else (row.finds(view) for row in measures_at(status, view.transaction))
     needs |= dict.fromkeys(read for found in beside for read in found.needs)
     if is_full:
-        needs |= dict.fromkeys(_reads(view, FIRST_READS[status]))
+        needs |= dict.fromkeys(_reads(view, _full(status)))
     elif moved:
         needs |= dict.fromkeys(_telltale(view, status))
     return tuple(
@@ -176,7 +111,7 @@ def _is_due_in_full(view: View) -> bool:
 
 def is_full(view: View) -> bool:
     """Whether this look read all that its status could need."""
-    reads = _reads(view, FIRST_READS[view.transaction.status])
+    reads = _reads(view, _full(view.transaction.status))
     return all(
         _was_read(view, read) or _is_told_by_its_item(view, read)
         for read in reads
@@ -197,7 +132,7 @@ def _is_told_by_its_item(view: View, read: Read) -> bool:
 
 def _end_is_unexplained(view: View) -> bool:
     """Whether a hold that this status waits on was last seen to be over."""
-    holds = _reads(view, FIRST_READS[view.transaction.status])
+    holds = _reads(view, _full(view.transaction.status))
     legs = (view.transaction.leg(read.role) for read in holds if read.kind is ReadKind.REQUEST)
     return any(
         leg.request.state in ENDED_REQUEST and not view.policy.is_external(leg)
@@ -236,14 +171,15 @@ def _telltale(view: View, status: DcbStatus) -> tuple[Read, ...]:
     A loan whose id is not known would be looked for in a list: its item tells as much.
     """
     looks = view.transaction.unchanged_looks
-    chosen = TELLTALE[status]
+    stage = STAGES[status].live
+    chosen = stage.light if stage else ()
     reads = _reads(view, tuple((side, kind) for side, kind, n in chosen if looks % n == n - 1))
     return tuple(
         read if _is_direct(view, read) else replace(read, kind=ReadKind.ITEM) for read in reads
     )
 
 
-def _as_before(side: Side) -> bool:
+def _as_before(side: LegView) -> bool:
     """Whether nothing that was read of this side differs from what is remembered of it."""
     seen, leg = side.seen, side.leg
     words = ((seen.item, leg.item), (seen.request, leg.request), (seen.loan, leg.loan))
@@ -253,13 +189,14 @@ def _as_before(side: Side) -> bool:
     return not (item_is_free and leg.request.state in LIVE_REQUEST)
 
 
-def _reads(view: View, wanted: tuple[tuple[str, ReadKind], ...]) -> tuple[Read, ...]:
-    roles = {
-        _SUPPLIER: Role.SUPPLIER,
-        _PICKUP_SIDE: pickup_side(view.transaction.workflow),
-        _READER: Role.BORROWER,
-    }
-    return tuple(dict.fromkeys(Read(roles[side], kind) for side, kind in wanted))
+def _full(status: DcbStatus) -> tuple[SideRead, ...]:
+    stage = STAGES[status].live
+    return stage.full if stage else ()
+
+
+def _reads(view: View, wanted: Iterable[SideRead]) -> tuple[Read, ...]:
+    workflow = view.transaction.workflow
+    return tuple(dict.fromkeys(Read(side.role(workflow), kind) for side, kind in wanted))
 
 
 def _is_direct(view: View, read: Read) -> bool:

@@ -19,10 +19,10 @@ from reconciler.core.status import (
     LoanState,
     Resource,
     Role,
+    Side,
     Workflow,
-    pickup_side,
 )
-from reconciler.core.view.look import SAME_DUE_DATE, Side, View
+from reconciler.core.view.look import SAME_DUE_DATE, LegView, View
 from reconciler.core.view.ours import is_our_user
 
 A_DAY = timedelta(days=1)
@@ -42,10 +42,10 @@ class MeasureRow:
     workflows: frozenset[Workflow] = ALL
 
 
-def _readers_sides(view: View) -> Iterator[Side]:
+def _readers_sides(view: View) -> Iterator[LegView]:
     """Where a loan of the reader's stands: at home his own, at the pickup desk the one that he got
     the book by. In on-site lending that desk is the lender's."""
-    for role in dict.fromkeys((Role.BORROWER, pickup_side(view.transaction.workflow))):
+    for role in dict.fromkeys((Role.BORROWER, Side.PICKUP.role(view.transaction.workflow))):
         side = view.side(role)
         if side is not None and side.loan is not None and side.loan_state is LoanState.ACTIVE:
             yield side
@@ -64,7 +64,7 @@ def _readers_loan_unknown(view: View) -> Finding | None:
     return Finding(Verdict.WAITS, told, home.evidence(Resource.LOAN), needs)
 
 
-def _due_at(side: Side) -> datetime | None:
+def _due_at(side: LegView) -> datetime | None:
     """Until when the reader may keep the book, by this loan; what we asked for counts as we asked:
     Alma moves a date to the closing time of its library, which nobody has renewed."""
     due_at, asked = side.loan.due_at if side.loan else None, side.leg.due_wanted_at
@@ -150,7 +150,7 @@ def hold_detected(view: View) -> Finding:
     return Finding(Verdict.HOLDS, f"{others} hold(s) of others wait for the supplier's item")
 
 
-def _is_ours(side: Side, request: RequestSight) -> bool:
+def _is_ours(side: LegView, request: RequestSight) -> bool:
     same = request.request_id is not None and request.request_id == side.leg.request_id
     return same or is_our_user(side.leg, request.user_id)
 
@@ -227,7 +227,7 @@ def take_measures(
     return after, tuple(taken)
 
 
-def _told(view: View, after: Transaction, role: Role) -> Side:
+def _told(view: View, after: Transaction, role: Role) -> LegView:
     side, leg = view.sides[role], after.leg(role)
     due_at = leg.due_wanted_at if leg else None
     return replace(side, leg=replace(side.leg, due_wanted_at=due_at))

@@ -42,10 +42,30 @@ class Role(StrEnum):
 
 
 class Workflow(StrEnum):
+    """Who takes part: see `Side` for where the reader collects the book."""
+
     STANDARD = "RET-STD"
     PICKUP_ANYWHERE = "RET-PUA"
     EXPEDITED = "RET-EXP"
     LOCAL = "RET-LOCAL"
+
+
+class Side(StrEnum):
+    """A library by what it does for the lend, whichever workflow that is."""
+
+    LENDER = "lender"
+    PICKUP = "pickup side"
+    """Where the reader collects the book: the leg whose item, request and loan decide rows 6–9."""
+    READER = "reader"
+    """The reader's own library: its hold and loan are his also where he collects elsewhere."""
+
+    def role(self, workflow: Workflow) -> Role:
+        """Whose leg it is in a workflow."""
+        if self is Side.READER:
+            return Role.BORROWER
+        if self is Side.LENDER or workflow in (Workflow.EXPEDITED, Workflow.LOCAL):
+            return Role.SUPPLIER
+        return Role.PICKUP if workflow is Workflow.PICKUP_ANYWHERE else Role.BORROWER
 
 
 class Outcome(StrEnum):
@@ -286,28 +306,10 @@ JOURNEYS: dict[Workflow, tuple[DcbStatus, ...]] = {
 }
 """The undisturbed path of each workflow."""
 
-_AFTER_A_DETOUR = {
-    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: None,
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: DcbStatus.CANCELLED,
-    DcbStatus.CANCELLED: DcbStatus.FINALISED,
-    DcbStatus.ERROR: None,
+PARTIES: dict[Workflow, tuple[Role, ...]] = {
+    Workflow.STANDARD: (Role.SUPPLIER, Role.BORROWER),
+    Workflow.PICKUP_ANYWHERE: (Role.SUPPLIER, Role.BORROWER, Role.PICKUP),
+    Workflow.EXPEDITED: (Role.SUPPLIER, Role.BORROWER),
+    Workflow.LOCAL: (Role.SUPPLIER,),
 }
-
-
-def next_expected(status: DcbStatus, workflow: Workflow) -> DcbStatus | None:
-    """The status that should follow if nothing disturbs the journey; None at its end."""
-    if status in _AFTER_A_DETOUR:
-        return _AFTER_A_DETOUR[status]
-    journey = JOURNEYS[workflow]
-    if status not in journey or status is journey[-1]:
-        return None
-    return journey[journey.index(status) + 1]
-
-
-def pickup_side(workflow: Workflow) -> Role:
-    """Where the reader collects the book: the leg whose item, request and loan decide rows 6–9."""
-    if workflow is Workflow.PICKUP_ANYWHERE:
-        return Role.PICKUP
-    if workflow in (Workflow.EXPEDITED, Workflow.LOCAL):
-        return Role.SUPPLIER
-    return Role.BORROWER
+"""At whose libraries a request is placed."""

@@ -29,6 +29,7 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
+from reconciler.core.stages import STAGES
 from reconciler.core.status import (
     BOOK_AWAY,
     TERMINAL,
@@ -78,32 +79,6 @@ class TrackLine(Line):
     note: str | None = None
 
 
-_S = DcbStatus
-_HOLD = ("user_id", "request_id", "item")
-_LOAN = ("user_id", "item")
-
-_AT_SUPPLIER: dict[DcbStatus, tuple[str, ...]] = {
-    _S.REQUEST_PLACED_AT_SUPPLYING_AGENCY: _HOLD,
-    _S.CONFIRMED: _HOLD,
-    _S.REQUEST_PLACED_AT_BORROWING_AGENCY: _HOLD,
-    _S.REQUEST_PLACED_AT_PICKUP_AGENCY: _HOLD,
-    _S.PICKUP_TRANSIT: _HOLD,
-    _S.RECEIVED_AT_PICKUP: _HOLD,
-    _S.READY_FOR_PICKUP: _HOLD,
-    _S.LOANED: _LOAN,
-    _S.RETURN_TRANSIT: _LOAN,
-    _S.AWAITING_RETURN_TO_SUPPLIER: ("item",),
-}
-_AT_PICKUP_SIDE: dict[DcbStatus, tuple[str, ...]] = {
-    _S.REQUEST_PLACED_AT_BORROWING_AGENCY: _HOLD,
-    _S.REQUEST_PLACED_AT_PICKUP_AGENCY: _HOLD,
-    _S.PICKUP_TRANSIT: _HOLD,
-    _S.RECEIVED_AT_PICKUP: _HOLD,
-    _S.READY_FOR_PICKUP: _HOLD,
-    _S.LOANED: _LOAN,
-}
-"""The ids that an Alma's leg must already have in a status; other statuses need none."""
-
 _ITEM_KEY = ("mms_id", "holding_id", "item_pid")
 
 
@@ -145,12 +120,12 @@ def _missing(
 ) -> str | None:
     if policy.hosts[HostLmsCode(leg.host_lms)].is_external:
         return None
-    table = _AT_SUPPLIER if role is Role.SUPPLIER else _AT_PICKUP_SIDE
-    if role is Role.PICKUP and status is _S.REQUEST_PLACED_AT_BORROWING_AGENCY:
+    stage = STAGES[status]
+    if stage.places is role:
         return None
     if workflow is Workflow.EXPEDITED and role is Role.BORROWER and status in BOOK_AWAY:
         return None
-    for name in table.get(status, ()):
+    for name in stage.lender_has if role is Role.SUPPLIER else stage.pickup_has:
         if name != "item":
             if getattr(leg, name) is None:
                 return name
@@ -228,7 +203,7 @@ class Registrar:
 
 def _to_place(status: DcbStatus) -> tuple[EffectRow, ...]:
     """What a transaction that comes in at a status still has to have placed."""
-    if status is _S.RESOLVED:
+    if status is DcbStatus.RESOLVED:
         return PLACE_AT_SUPPLIER
     return tuple(
         effect

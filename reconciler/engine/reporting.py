@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from reconciler.core.model import Transaction
 from reconciler.core.staff.advice import advice
-from reconciler.core.staff.lateness import WHEN_LATE, due_date, limit
+from reconciler.core.staff.lateness import due_date, limit
+from reconciler.core.stages import live
 from reconciler.core.status import IntentState
 from reconciler.engine.desk import Desk
 from reconciler.engine.views import Json, instant, pause_view
@@ -137,4 +138,4 @@ class Reporting:
         """What parks or pauses it comes first: until that is seen to nothing else helps."""
         if transaction.parked or transaction.paused:
             return advice(transaction, now)
-        return WHEN_LATE[transaction.status]
+        return live(transaction.status).when_late

@@ -25,7 +25,8 @@ from reconciler.core.model import (
     Transaction,
 )
 from reconciler.core.staff.advice import advice, believes
-from reconciler.core.status import Resource, next_expected
+from reconciler.core.stages import next_expected
+from reconciler.core.status import Resource
 from reconciler.core.view.look import View
 from reconciler.ports.messages import Message
 from reconciler.ports.store import Tried

@@ -32,12 +32,11 @@ from reconciler.core.library.bulk import (
     AT_MOST,
     FURTHEST,
     HORIZON,
-    SHOWS,
     Glanced,
     Mark,
     Trust,
     Watch,
-    role_of,
+    shown_by,
 )
 from reconciler.core.model import HostLmsCode, MmsId, TransactionId
 from reconciler.core.status import OPEN_INTENTS, DcbStatus, Role, Workflow
@@ -176,8 +175,8 @@ def _shown() -> Iterator[ColumnElement[bool]]:
         for role in Role:
             statuses = [
                 str(status)
-                for status, sides in SHOWS.items()
-                if any(role_of(side, workflow) is role for side in sides)
+                for status in DcbStatus
+                if any(side.role(workflow) is role for side in shown_by(status))
             ]
             if statuses:
                 yield and_(

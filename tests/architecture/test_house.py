@@ -11,22 +11,20 @@ import pytest
 
 from reconciler.alma.surveyor import PROBES
 from reconciler.cli.diagram import mermaid
-from reconciler.core.cadence import DEFAULT_INTERVALS, PACE, WATCHED
 from reconciler.core.commands.close import ENDINGS
 from reconciler.core.commands.command import Command
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
 from reconciler.core.evidence import FACTS, Fact
-from reconciler.core.library.bulk import GLANCE_EVERY, SHOWS
-from reconciler.core.lookahead import FIRST_READS, TELLTALE
-from reconciler.core.staff.advice import BELIEFS, TO_DO
-from reconciler.core.staff.lateness import DEFAULT_TOO_LONG, WHEN_LATE
+from reconciler.core.model import Closing
 from reconciler.core.staff.parking import OUR_HOLDS_ARE_CERTAIN, STAFF_ADVICE, ParkReason
+from reconciler.core.stages import STAGES, next_expected
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BOOK_AWAY,
     ENDED,
     JOURNEYS,
     LIVE,
+    PARTIES,
     TERMINAL,
     DcbStatus,
     EffectKind,
@@ -35,7 +33,6 @@ from reconciler.core.status import (
     RequestState,
     ThingKind,
     Workflow,
-    next_expected,
 )
 from reconciler.core.transitions import TRANSITIONS, rows_from
 from reconciler.engine.doctor.findings import ADVICE, WHEN_UNREADABLE, Topic
@@ -60,15 +57,9 @@ TRACKED = subprocess.run(
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (BELIEFS, DcbStatus),
-        (TO_DO, DcbStatus),
-        (FIRST_READS, DcbStatus),
-        (TELLTALE, DcbStatus),
-        (DEFAULT_INTERVALS, LIVE),
-        (PACE, LIVE),
-        (WATCHED, LIVE),
-        (SHOWS, LIVE),
-        (GLANCE_EVERY, LIVE),
+        (STAGES, DcbStatus),
+        ({status for status, stage in STAGES.items() if stage.live}, LIVE),
+        (PARTIES, Workflow),
         (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
         (OUR_HOLDS_ARE_CERTAIN, ParkReason),
@@ -83,9 +74,7 @@ TRACKED = subprocess.run(
         (PROBES, KeyArea),
         (METRICS, Name),
         (RESULTS, OutcomeKind),
-        (DEFAULT_TOO_LONG, LIVE),
-        (WHEN_LATE, LIVE),
-        (ENDINGS, LIVE),
+        (ENDINGS, Closing),
         (JUDGES, Command),
     ],
 )

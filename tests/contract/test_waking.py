@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HistoryEntry, HostLmsCode, Intent, TransactionId
+from reconciler.core.stages import DEFAULT_INTERVALS
 from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, Role
 from reconciler.ports.written import Entrance
 from reconciler.store.database import Database

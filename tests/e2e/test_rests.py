@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode, TransactionId
+from reconciler.core.stages import DEFAULT_INTERVALS
 from reconciler.core.status import DcbStatus, TenantState
 from reconciler.engine.cycle import CycleOptions
 from reconciler.sandbox import Sandbox

@@ -1,7 +1,7 @@
 """When the world rests: whether what staff are told to do leads to an end.
 
 The service looks until looks change nothing. Then people do what anybody does with the book in
-hand (the acts that cost nothing), and what they are told: by `advice`, by `WHEN_LATE` of the status,
+hand (the acts that cost nothing), and what they are told: by `advice`, by what the row of the status says of a late one,
 by what `explain` says that the rules wait for. `close` is tried only where one of these texts names
 it. From every state at rest some way of doing so has to lead to the end of the lend, else a
 reader waits in silence, or a person is sent round in circles.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core.staff.advice import advice
-from reconciler.core.staff.lateness import WHEN_LATE
+from reconciler.core.stages import STAGES
 from reconciler.core.commands.command import Command
 from tests.explore import alma, canon, times
 from tests.explore.service import HOSTS
@@ -76,7 +76,7 @@ class Rest:
             yield from self._parked(state, at_hand)
             return
         said = self.world.full_look(state).said
-        told = f"{advice(memory, times.NOW)} {WHEN_LATE.get(memory.status, '')} {said}"
+        told = f"{advice(memory, times.NOW)} {live.when_late if (live := STAGES[memory.status].live) else ''} {said}"
         if "close" in told:
             yield from self._command(state, Command.CLOSE)
         if "cancel the hold in the lender's Alma" in told:

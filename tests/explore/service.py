@@ -20,7 +20,7 @@ from loguru import logger
 
 from reconciler.core.decide import decide
 from reconciler.core.effects import PLACE_AT_SUPPLIER, wanted
-from reconciler.core.lookahead import TELLTALE
+from reconciler.core.stages import STAGES
 from reconciler.core.model import (
     Hop,
     HostLmsCode,
@@ -590,8 +590,10 @@ def looks_at(status: DcbStatus) -> tuple[Kind, ...]:
     """The looks that a schedule can make at a status, each of which reads something else."""
     found = [DUE_IN_FULL]
     reads: set[tuple[Any, ...]] = set()
+    stage = STAGES[status].live
+    light = stage.light if stage else ()
     for count in range(60):
-        chosen = tuple((side, kind) for side, kind, n in TELLTALE[status] if count % n == n - 1)
+        chosen = tuple((side, kind) for side, kind, n in light if count % n == n - 1)
         if chosen not in reads:
             more = f", and {len(chosen)} reads" if reads else ""
             found.append(Kind(f"light look{more}", in_full=False, count=count))

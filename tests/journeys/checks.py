@@ -15,8 +15,8 @@ from reconciler.core.status import (
     DcbStatus,
     HistoryKind,
     Role,
+    Side,
     ThingState,
-    pickup_side,
 )
 from reconciler.core.transitions import BY_HAND, SUBMIT_NEXT_SUPPLIER, TRANSITIONS
 from tests.journeys.book import MUST_HAVE_HAPPENED, UNTOLD, Book, Event, Where, ends_well
@@ -168,7 +168,7 @@ def _wrong_role(transaction: Transaction, hop: HistoryEntry) -> Iterator[str]:
     roles = {each.role for each in hop.evidence}
     if hop.target is DcbStatus.COMPLETED and roles - {Role.SUPPLIER}:
         yield f"COMPLETED on evidence of {sorted(roles)}"
-    own = Role.SUPPLIER if hop.inferred else pickup_side(transaction.workflow)
+    own = Role.SUPPLIER if hop.inferred else Side.PICKUP.role(transaction.workflow)
     if hop.target is DcbStatus.RETURN_TRANSIT and roles - {own}:
         yield f"RETURN_TRANSIT on evidence of {sorted(roles)}"
 

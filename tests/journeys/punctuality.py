@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from reconciler.core.cadence import AROUND_DUE, JITTER, PACE
+from reconciler.core.cadence import AROUND_DUE, JITTER
 from reconciler.core.model import Transaction
+from reconciler.core.stages import live
 from reconciler.core.status import DcbStatus
 from reconciler.ports.written import Settlement
 from tests.journeys.month import InlineStorage
@@ -143,5 +144,5 @@ class WatchedStorage(InlineStorage):
 
 
 def _longest(intervals: Mapping[DcbStatus, timedelta], status: DcbStatus) -> timedelta:
-    paces = [*PACE[status], *(AROUND_DUE if status is DcbStatus.LOANED else ())]
+    paces = [*live(status).pace, *(AROUND_DUE if status is DcbStatus.LOANED else ())]
     return intervals[status] * max(factor for _, factor in paces) * (1 + JITTER)

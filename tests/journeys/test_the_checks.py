@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.core.evidence import FACTS, Fact, Finding, Verdict
 from reconciler.core.status import EffectKind
-from reconciler.core.view.look import Side
+from reconciler.core.view.look import LegView
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.effects.work import Made, Sight, Work, gone
 from tests.journeys import checks
@@ -53,7 +53,7 @@ def forgets_bibs(patch: pytest.MonkeyPatch) -> None:
 
 def waits_for_people(patch: pytest.MonkeyPatch) -> None:
     """Takes every hold that ended for one of which Alma tells no more."""
-    patch.setattr(Side, "end_is_forgotten", True)
+    patch.setattr(LegView, "end_is_forgotten", True)
 
 
 BROKEN: dict[Callable[[pytest.MonkeyPatch], None], str] = {

@@ -21,8 +21,8 @@ from loguru import logger
 
 import reconciler.app as composition
 from reconciler.app import App
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode
+from reconciler.core.stages import DEFAULT_INTERVALS
 from reconciler.core.status import DcbStatus, Workflow
 from reconciler.engine.daemon import Daemon, Instruments
 from reconciler.engine.health import Health

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.mapping import item_state, loan_state, request_state
 from reconciler.core.model import (
     Barcode,
@@ -30,6 +29,7 @@ from reconciler.core.model import (
     TransactionId,
     UserId,
 )
+from reconciler.core.stages import DEFAULT_INTERVALS
 from reconciler.core.status import DcbStatus, LoanState, Role, Workflow
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

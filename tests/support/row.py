@@ -14,9 +14,9 @@ from reconciler.core.status import (
     HistoryKind,
     Outcome,
     Role,
+    Side,
     ThingKind,
     ThingState,
-    pickup_side,
 )
 from reconciler.sandbox import Institution
 from reconciler.sandbox.records import Item, Loan
@@ -38,7 +38,7 @@ def desk(lab: Lab, book: Book) -> Institution:
 
 
 def pickup_leg(now: Transaction) -> Leg:
-    leg = now.leg(pickup_side(now.workflow))
+    leg = now.leg(Side.PICKUP.role(now.workflow))
     assert leg is not None
     return leg
 

@@ -13,13 +13,12 @@ import pytest
 from reconciler.core.cadence import (
     AFTER_CLOSING,
     AROUND_DUE,
-    DEFAULT_INTERVALS,
     JITTER,
-    PACE,
     next_poll_at,
 )
 from reconciler.core.library.hours import Hours
 from reconciler.core.model import Policy, Thing, Transaction, TransactionId
+from reconciler.core.stages import DEFAULT_INTERVALS, live
 from reconciler.core.status import LIVE, DcbStatus, Role, ThingKind
 from tests.support.build import UNI_A, UNI_B, leg, policy, transaction
 
@@ -59,7 +58,7 @@ def looks(
 
 @pytest.mark.parametrize("status", sorted(LIVE))
 def test_no_wait_is_ever_longer_than_its_ceiling(status: DcbStatus) -> None:
-    tables = [PACE[status], *([AROUND_DUE] if status is S.LOANED else [])]
+    tables = [live(status).pace, *([AROUND_DUE] if status is S.LOANED else [])]
     slowest = max(factor for table in tables for _, factor in table)
     ceiling = DEFAULT_INTERVALS[status] * slowest * (1 + JITTER)
     for due in (None, MONDAY + 21 * DAY):

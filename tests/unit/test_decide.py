@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.cadence import DEFAULT_INTERVALS, LONGEST_RETRY, PACE, next_poll_at
+from reconciler.core.cadence import LONGEST_RETRY, next_poll_at
 from reconciler.core.decide import decide
 from reconciler.core.model import (
     ItemSight,
@@ -20,6 +20,7 @@ from reconciler.core.model import (
     Thing,
     UserId,
 )
+from reconciler.core.stages import DEFAULT_INTERVALS, live
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     LIVE,
@@ -143,7 +144,7 @@ def test_every_live_status_has_a_next_look_and_a_terminal_one_none(status: DcbSt
     after = decide(made, look(), NOW, policy()).transaction
     if status in LIVE:
         assert after.next_poll_at is not None
-        slowest = max(factor for _, factor in PACE[status])
+        slowest = max(factor for _, factor in live(status).pace)
         assert NOW < after.next_poll_at <= NOW + 1.2 * slowest * DEFAULT_INTERVALS[status]
     else:
         assert status in TERMINAL

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.staff.lateness import DEFAULT_TOO_LONG, due_date, is_late, limit
+from reconciler.core.staff.lateness import due_date, is_late, limit
+from reconciler.core.stages import DEFAULT_TOO_LONG
 from reconciler.core.status import LIVE, TERMINAL, DcbStatus, Role, Workflow
 from tests.support.build import NOW, leg, transaction
 

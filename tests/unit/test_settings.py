@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.model import HostLmsCode
+from reconciler.core.stages import DEFAULT_INTERVALS
 from reconciler.core.status import LIVE, DcbStatus
 from reconciler.errors import SettingsError
 from reconciler.settings import AlmaSettings, SecretRef, Settings

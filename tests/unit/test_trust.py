@@ -7,11 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from reconciler.core.cadence import DEFAULT_INTERVALS
 from reconciler.core.library.bulk import (
     HORIZON,
     MOST_VAIN,
-    SHOWS,
     SLACK,
     SWEEP_EVERY,
     Glanced,
@@ -25,6 +23,7 @@ from reconciler.core.library.bulk import (
 )
 from reconciler.core.library.hours import Hours
 from reconciler.core.model import BibGlance, MmsId, TransactionId
+from reconciler.core.stages import DEFAULT_INTERVALS, live
 from reconciler.core.status import DcbStatus, Role, Workflow
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -220,7 +219,7 @@ def test_while_the_reader_may_cancel_both_sides_have_to_be_seen() -> None:
 
 
 def test_the_hold_shelf_shows_nothing() -> None:
-    assert SHOWS[DcbStatus.PICKUP_TRANSIT] == ()
+    assert live(DcbStatus.PICKUP_TRANSIT).shown_by == ()
 
 
 # --- when ------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from reconciler.core.effects import (
     wanted,
 )
 from reconciler.core.evidence import Finding, supplier_in_transit, supplier_loan_active
-from reconciler.core.model import Hop, Intent, Observation, Policy, Thing, Transaction
+from reconciler.core.model import Closing, Hop, Intent, Observation, Policy, Thing, Transaction
+from reconciler.core.stages import live
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BEFORE_LOAN,
@@ -66,8 +67,6 @@ _LOANS_CLOSED = (
     EffectRow(EffectKind.LOAN_CLOSED, Role.PICKUP, only_if=loan_may_be_open(Role.PICKUP)),
 )
 _HOLD_ENDED = (EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),)
-_NEVER_LEFT = Ending(S.CANCELLED, Outcome.CANCELLED)
-_NEVER_COLLECTED = Ending(S.CANCELLED, Outcome.CANCELLED, _LOANS_CLOSED)
 _AWAY = Ending(
     S.COMPLETED,
     Outcome.UNKNOWN,
@@ -77,28 +76,21 @@ _AWAY = Ending(
         EffectRow(EffectKind.NOTIFY, Role.PICKUP, VIA_PICKUP_LIBRARY),
     ),
 )
-_ENDED = Ending(S.FINALISED)
 _MAY_BE_ASKED_ANEW = S.NOT_SUPPLIED_CURRENT_SUPPLIER
 GIVEN_UP = Ending(S.CANCELLED)
 """Of what was not supplied and is not cleared yet: no other item is waited for any more."""
 
-ENDINGS: dict[DcbStatus, Ending] = {
-    S.RESOLVED: _NEVER_LEFT,
-    S.REQUEST_PLACED_AT_SUPPLYING_AGENCY: _NEVER_LEFT,
-    S.CONFIRMED: _NEVER_LEFT,
-    S.REQUEST_PLACED_AT_BORROWING_AGENCY: _NEVER_LEFT,
-    S.REQUEST_PLACED_AT_PICKUP_AGENCY: _NEVER_LEFT,
-    S.PICKUP_TRANSIT: _AWAY,
-    S.RECEIVED_AT_PICKUP: _AWAY,
-    S.READY_FOR_PICKUP: _AWAY,
-    S.LOANED: _AWAY,
-    S.RETURN_TRANSIT: _AWAY,
-    S.AWAITING_RETURN_TO_SUPPLIER: _NEVER_COLLECTED,
-    S.COMPLETED: _ENDED,
-    S.CANCELLED: _ENDED,
-    S.NOT_SUPPLIED_CURRENT_SUPPLIER: _ENDED,
+ENDINGS: dict[Closing, Ending] = {
+    Closing.NEVER_LEFT: Ending(S.CANCELLED, Outcome.CANCELLED),
+    Closing.NEVER_COLLECTED: Ending(S.CANCELLED, Outcome.CANCELLED, _LOANS_CLOSED),
+    Closing.AWAY: _AWAY,
+    Closing.ENDED: Ending(S.FINALISED),
 }
-"""Per live status. A reader who gave up is known to have: that lend is cancelled, as by row 14b."""
+"""A reader who gave up is known to have: that lend is cancelled, as by row 14b."""
+
+
+def _usual_ending(transaction: Transaction) -> Ending:
+    return ENDINGS[live(transaction.status).closing]
 
 
 def close(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
@@ -211,9 +203,9 @@ def _ending(transaction: Transaction, order: Order, policy: Policy) -> Ending:
     """A hold that may have been filled while nobody looked ends as one of a book that was away."""
     side = View.of(transaction, Observation({}), order.at, policy).pickup_side
     if transaction.status not in BEFORE_LOAN or side is None or side.is_external:
-        return ENDINGS[transaction.status]
+        return _usual_ending(transaction)
     is_over = side.leg.request.state == RequestState.CLOSED
-    return _AWAY if is_over and side.end_is_forgotten else ENDINGS[transaction.status]
+    return _AWAY if is_over and side.end_is_forgotten else _usual_ending(transaction)
 
 
 def _hand_over(transaction: Transaction, order: Order, policy: Policy) -> Step | Unfit:
@@ -266,7 +258,7 @@ def _without(transaction: Transaction, ids: set[str], dropped: list[Intent]) -> 
 
 def _after_handing_over(transaction: Transaction, order: Order, *, ends: bool) -> Transaction:
     if ends:
-        return replace(_moved(transaction, ENDINGS[transaction.status], order), next_poll_at=None)
+        return replace(_moved(transaction, _usual_ending(transaction), order), next_poll_at=None)
     if transaction.status is _MAY_BE_ASKED_ANEW:
         return replace(_moved(transaction, GIVEN_UP, order), next_poll_at=order.at)
     return replace(transaction, parked=None, next_poll_at=order.at)

@@ -14,33 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from reconciler.core.cadence import WATCHED
 from reconciler.core.library.hours import Hours
 from reconciler.core.model import BibGlance, MmsId, TransactionId
-from reconciler.core.status import BEFORE_DISPATCH, LIVE, DcbStatus, Role, Workflow, pickup_side
+from reconciler.core.stages import STAGES, live
+from reconciler.core.status import BEFORE_DISPATCH, DcbStatus, Role, Side, Workflow
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
-SHOWS: dict[DcbStatus, tuple[str, ...]] = dict.fromkeys(LIVE, ()) | {
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: ("supplier", "pickup side"),
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: ("supplier", "pickup side"),
-    DcbStatus.READY_FOR_PICKUP: ("pickup side",),
-    DcbStatus.LOANED: ("pickup side",),
-    DcbStatus.RETURN_TRANSIT: ("supplier",),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: ("supplier",),
-}
-"""On which sides a bib may show what ends this wait. Not the arrival at the hold shelf: an item is
-unavailable there as it was on its way. Where the book has not left yet, the reader's cancelling
-shows on the other side."""
-
 SWEEP_EVERY = 30 * MINUTE
-GLANCE_EVERY: dict[DcbStatus, timedelta] = dict.fromkeys(LIVE, SWEEP_EVERY) | {
-    DcbStatus.LOANED: 3 * HOUR
-}
-"""How often a lend is glanced at: the long wait of a loan is worth fewer calls."""
-
 AT_LEAST = 4
 """For fewer lends the call costs more than it can save."""
 
@@ -132,7 +115,7 @@ class Watch:
     @property
     def is_watched(self) -> bool:
         """Whether its bib may show the end of its wait."""
-        return any(role_of(side, self.workflow) is self.role for side in SHOWS.get(self.status, ()))
+        return any(side.role(self.workflow) is self.role for side in shown_by(self.status))
 
     @property
     def has_moved(self) -> bool:
@@ -142,13 +125,13 @@ class Watch:
     @property
     def is_main(self) -> bool:
         """Whether this is the side on which the step is made that ends the wait."""
-        return role_of(WATCHED[self.status], self.workflow) is self.role
+        return live(self.status).next_step_at.role(self.workflow) is self.role
 
     def is_asked(self, now: datetime) -> bool:
         """Whether a glance is due."""
         if self.mark is None or self.has_moved:
             return True
-        return now - self.mark.glanced_at >= 0.9 * GLANCE_EVERY[self.status]
+        return now - self.mark.glanced_at >= 0.9 * live(self.status).scan_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +185,7 @@ def _verdict(watch: Watch, seen: str, now: datetime) -> bool | None:
     mark = watch.mark
     if mark is None or watch.status in BEFORE_DISPATCH or now - mark.glanced_at > DAY:
         return None
-    if role_of(WATCHED[mark.status], watch.workflow) is not watch.role:
+    if live(mark.status).next_step_at.role(watch.workflow) is not watch.role:
         return None
     if mark.hinted_at or seen != mark.fingerprint:
         return True
@@ -228,8 +211,9 @@ def put_off(
         return found
     if not watch.is_main or watch.next_poll_at <= now or watch.last_poll_at <= mark.since:
         return found
-    every = GLANCE_EVERY[watch.status]
-    if len(SHOWS[watch.status]) > 1 and (not watch.beside_at or now - watch.beside_at > 2 * every):
+    stage = live(watch.status)
+    every, has_two = stage.scan_interval, len(stage.shown_by) > 1
+    if has_two and (not watch.beside_at or now - watch.beside_at > 2 * every):
         return found
     latest = watch.last_poll_at + min(STRETCH * intervals[watch.status], HORIZON)
     at = min(latest, max(next_at, now + every) + SLACK)
@@ -247,6 +231,7 @@ def next_sweep_at(now: datetime, hours: Hours | None) -> datetime:
     return max(at, stretch.opens_at + SWEEP_EVERY)
 
 
-def role_of(side: str, workflow: Workflow) -> Role:
-    """Whose part a side is."""
-    return Role.SUPPLIER if side == "supplier" else pickup_side(workflow)
+def shown_by(status: DcbStatus) -> tuple[Side, ...]:
+    """On which sides a list of bibs may show what ends this wait."""
+    stage = STAGES[status].live
+    return stage.shown_by if stage else ()

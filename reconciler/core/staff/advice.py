@@ -10,76 +10,13 @@ from datetime import datetime
 
 from reconciler.core.model import Transaction
 from reconciler.core.staff.parking import STAFF_ADVICE, ParkReason
+from reconciler.core.stages import STAGES, next_expected
 from reconciler.core.status import (
     DcbStatus,
     EffectKind,
     IntentState,
     RequestState,
-    next_expected,
 )
-
-BELIEFS: dict[DcbStatus, str] = {
-    DcbStatus.RESOLVED: "A lender is chosen; nothing is placed anywhere yet.",
-    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: (
-        "The hold is placed at the lender; the lender has not confirmed it yet."
-    ),
-    DcbStatus.CONFIRMED: "The lender has confirmed; the borrower's request is not placed yet.",
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
-        "Both requests are placed; the book stands at the lender, waiting to be sent."
-    ),
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
-        "All three requests are placed; the book stands at the lender, waiting to be sent."
-    ),
-    DcbStatus.PICKUP_TRANSIT: "The book is on its way from the lender to the pickup library.",
-    DcbStatus.RECEIVED_AT_PICKUP: "The book has arrived at the pickup library.",
-    DcbStatus.READY_FOR_PICKUP: "The book waits on the hold shelf for its reader.",
-    DcbStatus.LOANED: "The reader has the book.",
-    DcbStatus.RETURN_TRANSIT: "The reader has returned the book; it is on its way to the lender.",
-    DcbStatus.COMPLETED: "The lender has the book again; what was created is being cleaned up.",
-    DcbStatus.FINALISED: "The journey is over and nothing of it is left behind.",
-    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (
-        "This lender does not supply; another item may be submitted under the same id."
-    ),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (
-        "The reader no longer wants the book; it is away from the lender and has to come home."
-    ),
-    DcbStatus.CANCELLED: "The request is cancelled; what was created is being cleaned up.",
-    DcbStatus.HANDED_OFF_AS_LOCAL: "The library lends its own book to its own reader; not ours.",
-    DcbStatus.ERROR: "Imported as an error; not followed.",
-}
-
-TO_DO: dict[DcbStatus, str] = {
-    DcbStatus.RESOLVED: "Nothing; the request is being placed.",
-    DcbStatus.REQUEST_PLACED_AT_SUPPLYING_AGENCY: (
-        "The lender: find the book from the list of requests to pick from the shelf."
-    ),
-    DcbStatus.CONFIRMED: "Nothing; the borrower's request is being placed.",
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
-        "The lender: pick the book from the shelf, scan it in and send it."
-    ),
-    DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY: (
-        "The lender: pick the book from the shelf, scan it in and send it."
-    ),
-    DcbStatus.PICKUP_TRANSIT: (
-        "The pickup library: look into the delivery bins and scan the book in when it is there."
-    ),
-    DcbStatus.RECEIVED_AT_PICKUP: "The pickup library: scan the book in at the hold shelf's desk.",
-    DcbStatus.READY_FOR_PICKUP: "The reader: collect the book before its shelf time ends.",
-    DcbStatus.LOANED: "Nothing until the book comes back.",
-    DcbStatus.RETURN_TRANSIT: "The lender: scan the book in when it arrives.",
-    DcbStatus.COMPLETED: "Nothing.",
-    DcbStatus.FINALISED: "Nothing.",
-    DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER: (
-        "The consortium: submit the request again with another lender's item, or let it end."
-    ),
-    DcbStatus.AWAITING_RETURN_TO_SUPPLIER: (
-        "The library that holds the book: send it home. The lender: scan it in when it arrives."
-    ),
-    DcbStatus.CANCELLED: "Nothing.",
-    DcbStatus.HANDED_OFF_AS_LOCAL: "Nothing here; it is an ordinary hold of that library.",
-    DcbStatus.ERROR: "Look at the source that it was imported from.",
-}
-
 
 _WAITS_TO_BE_SENT = frozenset(
     {DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY, DcbStatus.REQUEST_PLACED_AT_PICKUP_AGENCY}
@@ -90,7 +27,7 @@ _PLACING = frozenset({EffectKind.VIRTUAL_ITEM, EffectKind.BORROWER_HOLD, EffectK
 def believes(transaction: Transaction) -> str:
     """Where the book is, as far as we know."""
     expected = next_expected(transaction.status, transaction.workflow)
-    belief = BELIEFS[transaction.status]
+    belief = STAGES[transaction.status].belief
     return f"{belief} Next we expect {expected}." if expected else belief
 
 
@@ -141,7 +78,7 @@ def _to_do(transaction: Transaction) -> str:
             "Nothing yet: the lender's hold only queues. The lender sends the book once Alma lists "
             "it among the requests to pick from the shelf."
         )
-    return TO_DO[transaction.status]
+    return STAGES[transaction.status].to_do
 
 
 def _asked_of_a_person(transaction: Transaction) -> Iterator[str]:

@@ -21,11 +21,13 @@ from reconciler.core.mapping import (
 )
 from reconciler.core.model import Evidence
 from reconciler.core.staff.parking import ParkReason
+from reconciler.core.stages import STAGES
 from reconciler.core.status import (
     BEFORE_DISPATCH,
     BEFORE_LOAN,
     BOOK_AWAY,
     ENDED,
+    PARTIES,
     TERMINAL,
     DcbStatus,
     ItemState,
@@ -33,9 +35,8 @@ from reconciler.core.status import (
     RequestState,
     Resource,
     Role,
-    Workflow,
 )
-from reconciler.core.view.look import Side, View
+from reconciler.core.view.look import LegView, View
 from reconciler.core.view.memory import copy_may_change
 from reconciler.core.view.ours import MISMATCH, UNREADABLE_DATE
 
@@ -72,22 +73,10 @@ def find_attentions(view: View, status: DcbStatus) -> tuple[Attention, ...]:
     return tuple(sorted((*first, *all_found), key=lambda found: found.look_again_in is not None))
 
 
-_PLACED_NEXT: dict[DcbStatus, tuple[Role, frozenset[Workflow]]] = {
-    DcbStatus.RESOLVED: (Role.SUPPLIER, frozenset(Workflow)),
-    DcbStatus.CONFIRMED: (Role.BORROWER, frozenset(Workflow) - {Workflow.LOCAL}),
-    DcbStatus.REQUEST_PLACED_AT_BORROWING_AGENCY: (
-        Role.PICKUP,
-        frozenset({Workflow.PICKUP_ANYWHERE}),
-    ),
-}
-"""Whose request is placed next, by status."""
-
-
 def _unplaceable(view: View, status: DcbStatus) -> Attention | None:
     """That a request has to be placed at an Alma, and nothing is known to place it with."""
-    role, workflows = _PLACED_NEXT.get(status, (None, frozenset[Workflow]()))
-    transaction = view.transaction
-    if role is None or transaction.workflow not in workflows or transaction.has_placing_data:
+    role, transaction = STAGES[status].places, view.transaction
+    if role is None or role not in PARTIES[transaction.workflow] or transaction.has_placing_data:
         return None
     side = view.side(role)
     if side is not None and (side.is_external or side.leg.request_id):
@@ -147,14 +136,14 @@ def _hold_used_up(view: View, status: DcbStatus) -> Attention | None:
     return replace(found, look_again_in=again)
 
 
-def _running_process(side: Side) -> str:
+def _running_process(side: LegView) -> str:
     """What Alma says of our loan beside its status, as long as it runs."""
     if side.loan is None or side.loan_state is not LoanState.ACTIVE:
         return ""
     return normalise(side.loan.process)
 
 
-def _lost(side: Side) -> Iterator[Attention]:
+def _lost(side: LegView) -> Iterator[Attention]:
     """Also beside a loan that is over: paying for a lost book ends its loan."""
     is_lost = side.item_state is ItemState.LOST
     if is_lost or _running_process(side) in LOST_LOAN_PROCESSES:
@@ -162,7 +151,7 @@ def _lost(side: Side) -> Iterator[Attention]:
         yield _about(ParkReason.ITEM_LOST, side, resource, "the item is lost or missing")
 
 
-def _claimed(side: Side) -> Iterator[Attention]:
+def _claimed(side: LegView) -> Iterator[Attention]:
     claimed_item = side.item_state is ItemState.CLAIMED_RETURNED
     if claimed_item or _running_process(side) in CLAIMED_LOAN_PROCESSES:
         resource = Resource.ITEM if claimed_item else Resource.LOAN
@@ -171,7 +160,7 @@ def _claimed(side: Side) -> Iterator[Attention]:
         )
 
 
-def _unavailable(side: Side) -> Iterator[Attention]:
+def _unavailable(side: LegView) -> Iterator[Attention]:
     """Not of a lender's book that came home from its loan and went on to a department."""
     came_home = side.role is Role.SUPPLIER and side.loan_was_seen and side.has_active_loan is False
     if side.item_state is ItemState.UNAVAILABLE and not came_home:
@@ -180,7 +169,7 @@ def _unavailable(side: Side) -> Iterator[Attention]:
         )
 
 
-def _absent(side: Side) -> Iterator[Attention]:
+def _absent(side: LegView) -> Iterator[Attention]:
     if side.item_state is ItemState.ABSENT:
         found = (
             _about(ParkReason.ITEM_ABSENT, side, Resource.ITEM, "Alma knows no such item")
@@ -192,7 +181,7 @@ def _absent(side: Side) -> Iterator[Attention]:
         yield found if side.item_state_confirmed else replace(found, look_again_in=side.settle)
 
 
-def _mismatch(side: Side) -> Iterator[Attention]:
+def _mismatch(side: LegView) -> Iterator[Attention]:
     for resource, seen in (
         (Resource.ITEM, side.seen.item),
         (Resource.REQUEST, side.seen.request),
@@ -203,7 +192,7 @@ def _mismatch(side: Side) -> Iterator[Attention]:
             yield Attention(ParkReason.ITEM_MISMATCH, f"at the {side.role}: {what}")
 
 
-def _user_absent(side: Side) -> Iterator[Attention]:
+def _user_absent(side: LegView) -> Iterator[Attention]:
     for seen, before in (
         (side.seen.request, side.leg.request),
         (side.seen.loan, side.leg.loan),
@@ -214,7 +203,7 @@ def _user_absent(side: Side) -> Iterator[Attention]:
             yield Attention(ParkReason.USER_ABSENT, told, look_again_in=again)
 
 
-def _loan_not_ours(side: Side) -> Iterator[Attention]:
+def _loan_not_ours(side: LegView) -> Iterator[Attention]:
     virtual = side.role is not Role.SUPPLIER
     if virtual and side.seen.loaned_to_other and side.item_state is ItemState.LOANED:
         yield _about(
@@ -243,7 +232,7 @@ def _taken_from_the_shelf(view: View, status: DcbStatus) -> Attention | None:
     )
 
 
-def _unknown_word(side: Side) -> Iterator[Attention]:
+def _unknown_word(side: LegView) -> Iterator[Attention]:
     unknown = {
         Resource.ITEM: side.item_state is ItemState.UNKNOWN,
         Resource.REQUEST: side.request_state is RequestState.UNKNOWN,
@@ -256,7 +245,7 @@ def _unknown_word(side: Side) -> Iterator[Attention]:
             )
 
 
-def _unreadable_date(side: Side) -> Iterator[Attention]:
+def _unreadable_date(side: LegView) -> Iterator[Attention]:
     """A date that is there and cannot be read: neither "no limit" nor "not due".
 
     The dates of a loan that is over decide nothing more.
@@ -276,14 +265,14 @@ def _unreadable_date(side: Side) -> Iterator[Attention]:
             yield Attention(ParkReason.UNREADABLE_DATE, told)
 
 
-def _about(reason: ParkReason, side: Side, resource: Resource, what: str) -> Attention:
+def _about(reason: ParkReason, side: LegView, resource: Resource, what: str) -> Attention:
     evidence = side.evidence(resource)
     raw = f" ({evidence[0].raw})" if evidence and evidence[0].raw else ""
     told = f"at the {side.role}: {what}{raw}"
     return Attention(reason, told, evidence)
 
 
-Check = Callable[[Side], Iterator[Attention]]
+Check = Callable[[LegView], Iterator[Attention]]
 
 CHECKS: tuple[Check, ...] = (
     _mismatch,

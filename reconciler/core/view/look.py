@@ -1,6 +1,6 @@
 """One look laid beside our snapshot: what each side showed, in the words of the rules.
 
-`Side` answers questions about one leg without knowing whether a library was read or a person
+`LegView` answers questions about one leg without knowing whether a library was read or a person
 told us. Three answers are kept apart throughout: yes, no, and "cannot say" (unreadable or not
 looked at), which is None.
 """
@@ -32,8 +32,8 @@ from reconciler.core.status import (
     RequestState,
     Resource,
     Role,
+    Side,
     ThingKind,
-    pickup_side,
 )
 from reconciler.core.view.ours import is_our_hold, reissued_hold
 
@@ -51,7 +51,7 @@ ENDED_REQUEST = frozenset({RequestState.CLOSED, RequestState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class LegView:
     """One leg and what this look showed of it."""
 
     leg: Leg
@@ -364,9 +364,9 @@ def _counts_from(transaction: Transaction, leg: Leg) -> datetime | None:
 
 def _side(
     transaction: Transaction, leg: Leg, seen: LegObservation, now: datetime, policy: Policy
-) -> Side:
+) -> LegView:
     listed = seen.item_requests.value
-    return Side(
+    return LegView(
         leg,
         seen,
         policy.is_external(leg),
@@ -391,7 +391,7 @@ class View:
     now: datetime
     policy: Policy
     observation: Observation
-    sides: Mapping[Role, Side]
+    sides: Mapping[Role, LegView]
 
     @classmethod
     def of(
@@ -403,19 +403,19 @@ class View:
         }
         return cls(transaction, now, policy, observation, sides)
 
-    def side(self, role: Role) -> Side | None:
+    def side(self, role: Role) -> LegView | None:
         return self.sides.get(role)
 
     @property
-    def supplier(self) -> Side:
+    def supplier(self) -> LegView:
         return self.sides[Role.SUPPLIER]
 
     @property
     def pickup_role(self) -> Role:
         """Whose library the reader collects the book at."""
-        return pickup_side(self.transaction.workflow)
+        return Side.PICKUP.role(self.transaction.workflow)
 
     @property
-    def pickup_side(self) -> Side | None:
+    def pickup_side(self) -> LegView | None:
         """The side where the reader collects the book; None when that library is not known."""
         return self.sides.get(self.pickup_role)

@@ -36,7 +36,7 @@ from reconciler.core.status import (
     ThingKind,
     ThingState,
 )
-from reconciler.core.view.look import Side, View
+from reconciler.core.view.look import LegView, View
 
 
 def remember(leg: Leg, view: View) -> Leg:
@@ -148,7 +148,7 @@ def _word(
     return before
 
 
-def _request_word(before: Remembered, side: Side, view: View) -> Remembered:
+def _request_word(before: Remembered, side: LegView, view: View) -> Remembered:
     word = _word(before, side.seen_request)
     shelved = side.request_state is RequestState.ON_HOLD_SHELF
     return replace(
@@ -158,13 +158,13 @@ def _request_word(before: Remembered, side: Side, view: View) -> Remembered:
     )
 
 
-def _item_word(before: Remembered, side: Side, view: View) -> Remembered:
+def _item_word(before: Remembered, side: LegView, view: View) -> Remembered:
     word = _word(before, side.seen.item)
     away = side.role is Role.SUPPLIER and _is_away(side, view)
     return replace(word, away_at=word.away_at or (view.now if away else None))
 
 
-def _is_away(side: Side, view: View) -> bool:
+def _is_away(side: LegView, view: View) -> bool:
     """Whether this look shows the lender's item to be away for this lend, or on its way home."""
     if side.item_state is ItemState.TRANSIT:
         return view.transaction.status in BOOK_AWAY or bool(side.hold_works)
@@ -217,7 +217,7 @@ def _with_bound_copy(leg: Leg, request: RequestSight | None) -> Leg:
     )
 
 
-def _with_loan(leg: Leg, side: Side, now: datetime) -> Leg:
+def _with_loan(leg: Leg, side: LegView, now: datetime) -> Leg:
     loan = side.loan
     if loan is None or loan.state not in (LoanState.ACTIVE, LoanState.COMPLETE):
         return leg
