@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from reconciler.core.mapping import NOT_FOUND_CODES, Subject
+
 
 class FailureKind(StrEnum):
     """How a call to Alma failed, in words that staff can read."""
@@ -87,6 +89,11 @@ class AlmaFailure(Exception):
     @property
     def nothing_happened(self) -> bool:
         return self.kind in NOTHING_HAPPENED
+
+    def proves_absent(self, subject: Subject) -> bool:
+        """Whether there is none of what was asked for: only a not-found code of the contract says
+        so; a refused key, a 429, a 500, a bare 404 never do."""
+        return self.kind is FailureKind.REFUSED and self.code in NOT_FOUND_CODES[subject]
 
     def __str__(self) -> str:
         parts = [str(self.kind)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from reconciler.core.effects import is_cleared
 from reconciler.core.library.hours import Hours
@@ -43,6 +44,21 @@ FIRST_RETRY = 1 * MINUTE
 LONGEST_RETRY = 1 * HOUR
 
 
+Wait = TypeVar("Wait", timedelta, float)
+
+
+def backoff(first: Wait, tries: int, longest: Wait) -> Wait:
+    """The first wait, doubled for each try that was made before, up to the longest."""
+    doubled: Wait = first * 2 ** max(0, min(tries, 10))
+    return min(doubled, longest)
+
+
+def share_of(*key: object) -> float:
+    """A number in [0, 1) that depends on the key alone: jitter that is the same in every run."""
+    digest = hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
+
+
 def next_poll_at(
     transaction: Transaction,
     now: datetime,
@@ -59,8 +75,8 @@ def next_poll_at(
         for since, factor in _paces(transaction, now, hours)
     )
     if transaction.failures:
-        backoff = FIRST_RETRY * 2 ** min(transaction.failures - 1, 10)
-        at = min(at, _after(now, min(backoff, LONGEST_RETRY), None, spread))
+        retry = backoff(FIRST_RETRY, transaction.failures - 1, LONGEST_RETRY)
+        at = min(at, _after(now, retry, None, spread))
     return at if look_again_in is None else min(at, now + look_again_in)
 
 
@@ -125,6 +141,4 @@ def _waits_for_the_caller(transaction: Transaction) -> bool:
 
 def _spread(transaction: Transaction) -> float:
     """A number in [-1, 1) that depends only on the transaction and how often it was looked at."""
-    key = f"{transaction.id}:{transaction.version}".encode()
-    digest = hashlib.blake2b(key, digest_size=4).digest()
-    return int.from_bytes(digest, "big") / 2**31 - 1
+    return 2 * share_of(transaction.id, transaction.version) - 1

@@ -16,6 +16,7 @@ from typing import Any
 
 from loguru import logger
 
+from reconciler.core.cadence import backoff
 from reconciler.core.model import HostLmsCode
 from reconciler.engine.cycle import CycleReport
 from reconciler.engine.health import CheckName, DaemonRole, Health
@@ -276,7 +277,7 @@ class Daemon:
     def _try_later(self) -> None:
         """The next tick that does something comes later each time."""
         self._troubles += 1
-        wait = min(self._service.tick * 2 ** min(self._troubles, 10), LONGEST_WAIT)
+        wait = backoff(self._service.tick, self._troubles, LONGEST_WAIT)
         self._retry_at = self._clock.monotonic() + wait
 
     # --- reload and end ------------------------------------------------------

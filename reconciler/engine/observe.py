@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reconciler.core.lookahead import first_reads, further_reads
-from reconciler.core.mapping import NOT_FOUND_CODES, Subject
+from reconciler.core.mapping import Subject
 from reconciler.core.model import (
     Barcode,
     HoldingId,
@@ -138,7 +138,7 @@ class _Glance:
             found = await self.alma.request(self.leg.user_id, self.leg.request_id)
             seen = checked_request(self.leg, found, self.at)
         except AlmaFailure as failure:
-            if _is_absence(failure, Subject.USER) and (held := await self._held_by_another()):
+            if failure.proves_absent(Subject.USER) and (held := await self._held_by_another()):
                 return held
             closed = RequestSight(RequestState.CLOSED, raw=failure.code or "")
             seen = _absent_or_unreadable(failure, Subject.REQUEST, closed, self.at)
@@ -164,9 +164,9 @@ class _Glance:
                 found = await self.alma.loan(self.leg.user_id, self.leg.loan_id)
                 return {"loan": checked_loan(self.leg, found, self.at)}
             except AlmaFailure as failure:
-                if _is_absence(failure, Subject.USER):
+                if failure.proves_absent(Subject.USER):
                     return await self._lent_to_another()
-                if not _is_absence(failure, Subject.LOAN):
+                if not failure.proves_absent(Subject.LOAN):
                     return {"loan": _unreadable(failure, self.at)}
         return await self._active()
 
@@ -236,7 +236,7 @@ class _Glance:
             try:
                 return await self.alma.item(leg.mms_id, leg.holding_id, leg.item_pid)
             except AlmaFailure as failure:
-                if leg.item_barcode is None or not _is_absence(failure, Subject.ITEM):
+                if leg.item_barcode is None or not failure.proves_absent(Subject.ITEM):
                     raise
                 return await self._elsewhere(leg.item_barcode, failure)
         if leg.item_barcode is None:
@@ -265,13 +265,9 @@ def _absent_or_unreadable(
     failure: AlmaFailure, subject: Subject, absent: T, at: datetime
 ) -> Seen[T]:
     """Only a not-found code of the contract means that there is none."""
-    if _is_absence(failure, subject):
+    if failure.proves_absent(subject):
         return Seen.of(absent, at)
     return _unreadable(failure, at)
-
-
-def _is_absence(failure: AlmaFailure, subject: Subject) -> bool:
-    return failure.kind is FailureKind.REFUSED and failure.code in NOT_FOUND_CODES[subject]
 
 
 def _unreadable(failure: AlmaFailure, at: datetime) -> Seen[Any]:

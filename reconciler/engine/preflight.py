@@ -17,7 +17,6 @@ from reconciler.core.commands.placing import (
 from reconciler.core.mapping import Subject
 from reconciler.core.model import HostLmsCode, ItemSight, Policy, UserSight
 from reconciler.core.status import ItemState, Role, Workflow
-from reconciler.engine.effects.work import is_absent
 from reconciler.engine.observe import Readers
 from reconciler.errors import AlmaFailure
 
@@ -99,7 +98,7 @@ class Preflight:
         try:
             user = await self.readers(code).user(given.patron.user_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return Refusal("patron_unknown", f"{code} knows no user with the given user_id")
             raise
         if not user.answers_to(given.patron.user_id):
@@ -114,7 +113,7 @@ class Preflight:
         try:
             user = await self.readers(code).user(virtual_patron_id(given.patron))
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return None
             raise
         if not user.is_active or user.blocks:
@@ -163,7 +162,7 @@ class Preflight:
         try:
             found = await self.readers(code).item(item.mms_id, item.holding_id, item.item_pid)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 return Refusal("item_unknown", f"{code} knows no such item")
             raise
         if found.pid != item.item_pid or (item.barcode and found.barcode != item.barcode):
@@ -201,7 +200,7 @@ class Preflight:
             try:
                 await self.readers(code).item_by_barcode(barcode)
             except AlmaFailure as failure:
-                if not is_absent(failure, Subject.ITEM):
+                if not failure.proves_absent(Subject.ITEM):
                     raise
             else:
                 return Refusal("barcode_taken", f"{code} has an item with the same barcode already")

@@ -5,12 +5,12 @@ Source: partners.md §3.2 (CloudEvents inside Standard Webhooks).
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from reconciler.core.cadence import share_of
 from reconciler.core.model import TransactionId
 
 
@@ -84,7 +84,6 @@ def next_try_at(message: Message, now: datetime, asked: timedelta | None) -> dat
     """When to try again after `message.attempts` tries; None when it is given up."""
     if message.attempts > len(WAITS):
         return None
-    digest = hashlib.blake2b(f"{message.id}:{message.attempts}".encode(), digest_size=2).digest()
-    spread = 1 + JITTER * int.from_bytes(digest, "big") / 2**16
+    spread = 1 + JITTER * share_of(message.id, message.attempts)
     wait = WAITS[max(message.attempts, 1) - 1] * spread
     return now + max(wait, min(asked or timedelta(0), LONGEST_ASKED_WAIT))

@@ -6,11 +6,11 @@ the day's quota. Source: interface.md §5, reliability.md P8 and P23, alma-api.m
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum, auto
 
+from reconciler.core.cadence import backoff, share_of
 from reconciler.core.model import HostLmsCode
 from reconciler.core.status import Resource, TenantState
 
@@ -282,12 +282,10 @@ def _all_well(standing: TenantStanding, now: datetime) -> TenantStanding:
 
 
 def _pause(strikes: int) -> timedelta:
-    doublings: int = 2 ** max(0, min(strikes - 1, 10))
-    return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
+    return backoff(FIRST_PAUSE, strikes - 1, LONGEST_PAUSE)
 
 
 def _jittered(pause: timedelta, terms: Terms, standing: TenantStanding) -> timedelta:
     """Longer by a share that differs between libraries and from one pause to the next."""
-    key = f"{terms.code}:{standing.strikes}:{standing.since}:{standing.resumes_at}".encode()
-    digest = hashlib.blake2b(key, digest_size=4).digest()
-    return pause * (1 + JITTER * int.from_bytes(digest, "big") / 2**32)
+    share = share_of(terms.code, standing.strikes, standing.since, standing.resumes_at)
+    return pause * (1 + JITTER * share)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from reconciler.core.cadence import backoff
 from reconciler.core.effects import ADVISORY, REMOVALS
 from reconciler.core.library.refusals import MAY_HAVE_HAPPENED
 from reconciler.core.model import Intent, Leg, Thing
@@ -21,6 +22,7 @@ from reconciler.errors import AlmaFailure, FailureKind
 SOON = timedelta(seconds=30)
 FIRST_RETRY = timedelta(minutes=15)
 LONGEST_RETRY = timedelta(hours=12)
+LONGEST_UNREADABLE = 64 * SOON
 AFTER_A_REST = timedelta(minutes=15)
 """A library that rests is not asked. What waits for it is woken when it is back (`Quotas.wake`);
 until then each try would be a look at the other libraries as well."""
@@ -84,7 +86,7 @@ def blocked(intent: Intent, sight: Blocked, now: datetime, failure: AlmaFailure 
         parked = replace(intent, state=IntentState.PARKED, next_attempt_at=None)
         return Ending(parked, told, sight.code, park=reason, undo=sight.undo)
     first = SOON if sight.soon else FIRST_RETRY
-    wait = min(first * 2 ** min(intent.refusals, 10), LONGEST_RETRY)
+    wait = backoff(first, intent.refusals, LONGEST_RETRY)
     refused = replace(
         intent,
         state=IntentState.REFUSED,
@@ -101,7 +103,7 @@ def unreadable(intent: Intent, failure: AlmaFailure, now: datetime) -> Ending:
         return Ending(rested, str(failure), is_news=False)
     later = replace(
         _with_failure(intent, failure),
-        next_attempt_at=now + SOON * 2 ** min(intent.refusals, 6),
+        next_attempt_at=now + backoff(SOON, intent.refusals, LONGEST_UNREADABLE),
         refusals=intent.refusals + 1,
     )
     return Ending(later, str(failure), failure.code, is_news=False)

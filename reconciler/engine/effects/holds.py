@@ -30,7 +30,6 @@ from reconciler.engine.effects.work import (
     Work,
     blocked_by,
     gone,
-    is_absent,
     is_absent_for_long,
     needs_a_person,
     not_configured,
@@ -58,7 +57,7 @@ class EnsureHold(PlainVerb):
         try:
             listed = await work.alma.user_holds(leg.user_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER) and is_absent_for_long(work, failure):
+            if failure.proves_absent(Subject.USER) and is_absent_for_long(work, failure):
                 return user_absent(work)
             raise
         holds = [
@@ -170,9 +169,9 @@ class EnsureHoldCancelled(PlainVerb):
         try:
             hold = await work.alma.request(user_id, request_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return await self._without_its_user(work, thing)
-            if is_absent(failure, Subject.REQUEST):
+            if failure.proves_absent(Subject.REQUEST):
                 return await self._ended(work, thing)
             raise
         if hold.request_id not in (None, thing.request_id):
@@ -198,7 +197,7 @@ class EnsureHoldCancelled(PlainVerb):
         try:
             listed = await work.alma.item_requests(leg.mms_id, leg.holding_id, leg.item_pid)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 return over
             raise
         known = replace(leg, request_id=thing.request_id)
@@ -255,7 +254,7 @@ class EnsureHoldCancelled(PlainVerb):
             if barcode is not None:
                 return await work.alma.item_by_barcode(barcode)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 return None
             raise
         told = "the hold is bound to a copy that cannot be looked at"
@@ -269,7 +268,7 @@ class EnsureHoldCancelled(PlainVerb):
         try:
             listed = await work.alma.item_requests(leg.mms_id, leg.holding_id, leg.item_pid)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 return Made(gone(thing), note=f"hold {thing.request_id} went with its item")
             raise
         hold = next((each for each in listed if each.request_id == thing.request_id), None)
@@ -286,7 +285,7 @@ class EnsureHoldCancelled(PlainVerb):
         return None
 
     async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
-        if is_absent(failure, Subject.REQUEST):
+        if failure.proves_absent(Subject.REQUEST):
             thing = work.thing or work.known(ThingKind.HOLD, request_id=work.leg.request_id)
             return Made(gone(thing), note="the hold was gone already")
         return blocked_by(failure)

@@ -38,7 +38,6 @@ from reconciler.engine.effects.work import (
     Work,
     blocked_by,
     gone,
-    is_absent,
     needs_a_person,
     not_configured,
     user_absent,
@@ -63,7 +62,7 @@ async def _find_ours(
         try:
             user = await work.alma.user(leg.user_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return user_absent(work)
             raise
         leg = replace(leg, user_primary_id=user.primary_id)
@@ -144,9 +143,9 @@ class EnsureLoan(PlainVerb):
         try:
             hold = await work.alma.request(leg.user_id, leg.request_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.REQUEST):
+            if failure.proves_absent(Subject.REQUEST):
                 return None
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return user_absent(work)
             raise
         if hold.state is RequestState.UNKNOWN:
@@ -169,7 +168,7 @@ class EnsureLoan(PlainVerb):
         return self._taken(work, leg, made) if made.loan_id else None
 
     async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
-        return user_absent(work) if is_absent(failure, Subject.USER) else blocked_by(failure)
+        return user_absent(work) if failure.proves_absent(Subject.USER) else blocked_by(failure)
 
     def _taken(self, work: Work, leg: Leg, loan: LoanSight) -> Made:
         thing = work.new_thing(
@@ -204,7 +203,7 @@ class EnsureDueDate(PlainVerb):
         try:
             loan = await work.alma.loan(leg.user_id, leg.loan_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return user_absent(work)
             raise
         if loan.state is not LoanState.ACTIVE:
@@ -269,7 +268,7 @@ class EnsureLoanClosed(PlainVerb):
                 key.mms_id, key.holding_id, key.item_pid, completed=False
             )
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 return ()
             raise
 
@@ -293,9 +292,9 @@ class EnsureLoanClosed(PlainVerb):
         try:
             return await work.alma.loan(user_id, loan_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.LOAN):
+            if failure.proves_absent(Subject.LOAN):
                 return None
-            if not is_absent(failure, Subject.USER):
+            if not failure.proves_absent(Subject.USER):
                 raise
         active = await self._active(work)
         return next((each for each in active if each.loan_id == loan_id), None)

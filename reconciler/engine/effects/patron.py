@@ -18,7 +18,6 @@ from reconciler.engine.effects.work import (
     PlainVerb,
     Sight,
     Work,
-    is_absent,
     needs_a_person,
     not_configured,
 )
@@ -45,7 +44,7 @@ class EnsureVirtualPatron(PlainVerb):
         try:
             user = await work.alma.user(identifier)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.USER):
+            if failure.proves_absent(Subject.USER):
                 return await self._draft(work, patron, identifier)
             raise
         return self._found(work, user, identifier)
@@ -116,7 +115,7 @@ class EnsureVirtualPatron(PlainVerb):
             try:
                 await work.alma.user(barcode)
             except AlmaFailure as failure:
-                if not is_absent(failure, Subject.USER):
+                if not failure.proves_absent(Subject.USER):
                     raise
                 free.append(barcode)
         return tuple(free)

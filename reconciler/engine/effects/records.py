@@ -21,7 +21,6 @@ from reconciler.engine.effects.work import (
     Sight,
     Work,
     blocked_by,
-    is_absent,
     needs_a_person,
     not_configured,
 )
@@ -38,7 +37,7 @@ async def find_by_barcode(work: Work, barcode: Barcode) -> ItemSight | None:
     try:
         return await work.alma.item_by_barcode(barcode)
     except AlmaFailure as failure:
-        if is_absent(failure, Subject.ITEM):
+        if failure.proves_absent(Subject.ITEM):
             return None
         raise
 
@@ -51,7 +50,7 @@ async def numbered_bibs(work: Work) -> list[BibSight]:
     try:
         found = await work.alma.bibs_with_number(work.system_number)
     except AlmaFailure as failure:
-        if is_absent(failure, Subject.BIB):
+        if failure.proves_absent(Subject.BIB):
             return []
         raise
     whole = [

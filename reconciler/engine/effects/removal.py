@@ -41,7 +41,6 @@ from reconciler.engine.effects.work import (
     Work,
     blocked_by,
     gone,
-    is_absent,
     needs_a_person,
 )
 from reconciler.errors import AlmaFailure, FailureKind
@@ -65,7 +64,7 @@ class _Removal(PlainVerb):
         raise NotImplementedError
 
     async def refused(self, work: Work, failure: AlmaFailure) -> Sight:
-        if not is_absent(failure, self.subject):
+        if not failure.proves_absent(self.subject):
             return blocked_by(failure)
         sight = await self.look(work)
         return blocked_by(failure) if isinstance(sight, Missing) else sight
@@ -106,7 +105,7 @@ class EnsureItemRemoved(_Removal):
             return await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
         except AlmaFailure as failure:
             told = failure.kind is FailureKind.REFUSED and failure.code == GENERAL_ERROR
-            if not told and not is_absent(failure, Subject.ITEM):
+            if not told and not failure.proves_absent(Subject.ITEM):
                 raise
             return await self._elsewhere(work, failure)
 
@@ -151,7 +150,7 @@ class EnsureItemRemoved(_Removal):
         try:
             await work.alma.item(key.mms_id, key.holding_id, key.item_pid)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.ITEM):
+            if failure.proves_absent(Subject.ITEM):
                 told = f"virtual item {key.item_pid} removed"
                 return Made((*gone(work.thing), *_moved_along(work, found)), note=told)
         return None
@@ -242,7 +241,7 @@ class EnsureHoldingRemoved(_Removal):
         try:
             return await work.alma.holdings(mms_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.BIB):
+            if failure.proves_absent(Subject.BIB):
                 return ()
             raise
 
@@ -271,7 +270,7 @@ class EnsureBibRemoved(_Removal):
         try:
             bib = await work.alma.bib(thing.mms_id)
         except AlmaFailure as failure:
-            if is_absent(failure, Subject.BIB):
+            if failure.proves_absent(Subject.BIB):
                 return await self._removed(work, thing)
             raise
         if bib.mms_id != thing.mms_id:

@@ -13,12 +13,11 @@ from typing import Any, Protocol
 
 from reconciler.core.commands.placing import LibraryConfig, Placing, marker, system_number
 from reconciler.core.library.refusals import refusal_rule
-from reconciler.core.mapping import NOT_FOUND_CODES, Subject
 from reconciler.core.model import Barcode, Intent, Leg, LoanSight, Thing, Transaction
 from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ThingKind, ThingState
 from reconciler.engine.others import OtherLends
-from reconciler.errors import AlmaFailure, FailureKind
+from reconciler.errors import AlmaFailure
 from reconciler.ports.alma import AlmaWriter, ItemKey
 
 LOOKS_OF_ABSENCE = 3
@@ -172,11 +171,6 @@ def blocked_by(failure: AlmaFailure, more: str = "") -> Blocked:
     told = f": {failure.message}" if failure.message else ""
     park = None if rule.curable else ParkReason.EFFECT_REFUSED
     return Blocked(failure.code or "refused", f"{rule.sentence}{more}{told}", park)
-
-
-def is_absent(failure: AlmaFailure, subject: Subject) -> bool:
-    """Only a not-found code proves absence; a refused key, a 429, a 500 never do."""
-    return failure.kind is FailureKind.REFUSED and failure.code in NOT_FOUND_CODES[subject]
 
 
 def is_absent_for_long(work: Work, failure: AlmaFailure) -> bool:
