@@ -16,7 +16,8 @@ from enum import StrEnum
 from reconciler.core.effects import has_lender_hold, is_cleared
 from reconciler.core.model import Evidence, Read, ReadKind
 from reconciler.core.status import DcbStatus, ItemState, LoanState, RequestState, Resource, Role
-from reconciler.core.view.look import ENDED_REQUEST, LegView, View
+from reconciler.core.view.leg_view import ENDED_REQUEST, LegView
+from reconciler.core.view.look import View
 
 LOANED = ItemState.LOANED
 ITEM, REQUEST, LOAN = Resource.ITEM, Resource.REQUEST, Resource.LOAN

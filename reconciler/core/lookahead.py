@@ -21,7 +21,8 @@ from reconciler.core.status import (
     DcbStatus,
     Resource,
 )
-from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST, LegView, View
+from reconciler.core.view.leg_view import ENDED_REQUEST, LIVE_REQUEST, LegView
+from reconciler.core.view.look import View
 from reconciler.core.walk import Findings, stands_at, walk
 
 FULL_LOOK_EVERY = timedelta(days=1)

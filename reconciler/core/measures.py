@@ -22,7 +22,8 @@ from reconciler.core.status import (
     Side,
     Workflow,
 )
-from reconciler.core.view.look import SAME_DUE_DATE, LegView, View
+from reconciler.core.view.leg_view import SAME_DUE_DATE, LegView
+from reconciler.core.view.look import View
 from reconciler.core.view.ours import is_our_user
 
 A_DAY = timedelta(days=1)

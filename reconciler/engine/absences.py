@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from reconciler.core.library.breaker import TenantStanding
 from reconciler.core.model import HostLmsCode, Leg, LegObservation, Observation, Transaction
 from reconciler.core.status import ItemState, LoanState, RequestState, Resource
-from reconciler.core.view.look import LIVE_REQUEST
+from reconciler.core.view.leg_view import LIVE_REQUEST
 
 WINDOW = timedelta(minutes=15)
 AT_LEAST = 10

@@ -56,7 +56,7 @@ from reconciler.core.status import (
     ThingKind,
     ThingState,
 )
-from reconciler.core.view.look import LIVE_REQUEST
+from reconciler.core.view.leg_view import LIVE_REQUEST
 from tests.explore import times
 from tests.explore.quick import replace
 

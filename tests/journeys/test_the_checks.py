@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.core.evidence import FACTS, Fact, Finding, Verdict
 from reconciler.core.status import EffectKind
-from reconciler.core.view.look import LegView
+from reconciler.core.view.leg_view import LegView
 from reconciler.engine.effects.verbs import VERBS
 from reconciler.engine.effects.work import Made, Sight, Work, gone
 from tests.journeys import checks

@@ -15,7 +15,8 @@ from reconciler.core.lookahead import (
 )
 from reconciler.core.model import Observation, Remembered, Seen, Transaction
 from reconciler.core.status import DcbStatus, Role, Workflow
-from reconciler.core.view.look import HOLD_READ_EVERY, View
+from reconciler.core.view.leg_view import HOLD_READ_EVERY
+from reconciler.core.view.look import View
 from tests.support.build import (
     EXTERNAL,
     NOW,

@@ -36,7 +36,8 @@ from reconciler.core.status import (
     Resource,
     Role,
 )
-from reconciler.core.view.look import LegView, View
+from reconciler.core.view.leg_view import LegView
+from reconciler.core.view.look import View
 from reconciler.core.view.memory import copy_may_change
 from reconciler.core.view.ours import MISMATCH, UNREADABLE_DATE
 

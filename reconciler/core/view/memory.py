@@ -36,7 +36,8 @@ from reconciler.core.status import (
     ThingKind,
     ThingState,
 )
-from reconciler.core.view.look import LegView, View
+from reconciler.core.view.leg_view import LegView
+from reconciler.core.view.look import View
 
 
 def remember(leg: Leg, view: View) -> Leg:

@@ -16,7 +16,7 @@ from reconciler.core.status import (
     Role,
     ThingKind,
 )
-from reconciler.core.view.look import LIVE_REQUEST
+from reconciler.core.view.leg_view import LIVE_REQUEST
 from reconciler.engine.effects.records import is_marked
 from reconciler.engine.effects.work import (
     Blocked,

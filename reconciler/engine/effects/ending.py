@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from reconciler.core.cadence import backoff
 from reconciler.core.effects import ADVISORY, REMOVALS
-from reconciler.core.library.refusals import MAY_HAVE_HAPPENED
+from reconciler.core.mapping import MAY_HAVE_HAPPENED
 from reconciler.core.model import Intent, Leg, Thing
 from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import IntentState

@@ -18,7 +18,7 @@ from reconciler.core.status import (
     ThingKind,
     Workflow,
 )
-from reconciler.core.view.look import ENDED_REQUEST, LIVE_REQUEST
+from reconciler.core.view.leg_view import ENDED_REQUEST, LIVE_REQUEST
 from reconciler.core.view.ours import our_loan, reissued_hold
 from reconciler.engine.effects.work import (
     Blocked,

@@ -25,7 +25,7 @@ from reconciler.core.status import (
     Role,
     ThingKind,
 )
-from reconciler.core.view.look import LIVE_REQUEST, SAME_DUE_DATE
+from reconciler.core.view.leg_view import LIVE_REQUEST, SAME_DUE_DATE
 from reconciler.core.view.ours import is_our_user, our_loan
 from reconciler.engine.effects.circulation import is_ours_to_move, item_of, no_item
 from reconciler.engine.effects.work import (

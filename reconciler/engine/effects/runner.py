@@ -14,7 +14,7 @@ from loguru import logger
 
 from reconciler.core.commands.placing import LibraryConfig
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED, goes_on_while_parked
-from reconciler.core.library.refusals import ALREADY_THERE
+from reconciler.core.mapping import ALREADY_THERE
 from reconciler.core.model import (
     HistoryEntry,
     HostLmsCode,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from reconciler.core.commands.placing import LibraryConfig, Placing, marker, system_number
-from reconciler.core.library.refusals import refusal_rule
+from reconciler.core.mapping import refusal_rule
 from reconciler.core.model import Barcode, Intent, Leg, LoanSight, Thing, Transaction
 from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import ThingKind, ThingState
