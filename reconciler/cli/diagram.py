@@ -15,6 +15,8 @@ def mermaid() -> str:
 def _arrows() -> Iterator[str]:
     labels: dict[tuple[str, str], dict[str, None]] = {}
     for row in TRANSITIONS:
+        if row.target is None:
+            continue
         label = f"{row.number} {row.rule}"
         labels.setdefault((row.source, row.target), {})[label] = None
     for before, after, rule in BY_HAND:

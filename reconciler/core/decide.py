@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.core.cadence import next_poll_at
 from reconciler.core.effects import (
+    EffectRow,
     goes_on_while_parked,
     handed_over,
     left_to_clear,
     overtaken,
+    readers_due_at,
     wanted,
 )
-from reconciler.core.evidence import Finding, Verdict
+from reconciler.core.evidence.finding import Finding, Verdict
+from reconciler.core.evidence.renewal import nobody_else_waits
 from reconciler.core.lookahead import is_full
-from reconciler.core.measures import measures_at, take_measures
 from reconciler.core.model import (
+    Action,
     Decision,
+    Effect,
     Hop,
-    Measure,
     Observation,
     Parked,
     Policy,
@@ -28,10 +31,17 @@ from reconciler.core.model import (
     Transaction,
 )
 from reconciler.core.staff.attention import Attention, find_attentions
-from reconciler.core.status import BOOK_AWAY, OVER, TERMINAL, DcbStatus, Role
+from reconciler.core.status import BOOK_AWAY, OVER, TERMINAL, DcbStatus, EffectKind, Role
 from reconciler.core.transitions import Transition, rows_from
 from reconciler.core.view.look import View
-from reconciler.core.view.memory import changes_of, ledger_after, remember, taken_over
+from reconciler.core.view.memory import (
+    changes_of,
+    ledger_after,
+    remember,
+    taken_over,
+    with_due_date_wanted,
+    with_hold_of_others,
+)
 from reconciler.core.walk import Findings, Step, stands_at, walk
 
 
@@ -59,9 +69,9 @@ def decide(
     taken = tuple(taken_over(transaction, after))
     hops = tuple(_hop(step, view, after) for step in steps)
     asked = tuple(effect for hop in hops for effect in hop.effects)
-    measures: tuple[Measure, ...] = ()
+    actions: tuple[Action, ...] = ()
     if not transaction.paused:
-        after, measures = take_measures(after, view, asked)
+        after, actions = _acted(after, view, asked)
     attentions = find_attentions(view, status)
     suspicion = attentions[0].look_again_in if attentions else None
     after, newly_parked = _attended(after, attentions, now)
@@ -80,7 +90,7 @@ def decide(
         changes=changes,
         verdicts=verdicts,
         newly_parked=newly_parked,
-        measures=measures,
+        actions=actions,
         clearing=left_to_clear(after, asked),
         things=things,
         taken_over=taken,
@@ -94,7 +104,7 @@ def _hop(step: Step, view: View, after: Transaction) -> Hop:
     return Hop(
         rule=row.rule,
         source=row.source,
-        target=row.target,
+        target=step.target,
         inferred=step.inferred,
         because=step.finding.because,
         evidence=step.finding.evidence,
@@ -108,12 +118,12 @@ def _after(view: View, steps: tuple[Step, ...]) -> Transaction:
     before = view.transaction
     after = before.with_legs({leg.role: remember(leg, view) for leg in before.legs})
     for step in steps:
-        after = _stepped(after, step.row, view.now)
+        after = _stepped(after, step, view.now)
     return after
 
 
-def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transaction:
-    away = now if row.target in BOOK_AWAY else None
+def _stepped(transaction: Transaction, step: Step, now: datetime) -> Transaction:
+    row, away = step.row, now if step.target in BOOK_AWAY else None
     return replace(
         transaction.with_legs(
             {
@@ -121,12 +131,56 @@ def _stepped(transaction: Transaction, row: Transition, now: datetime) -> Transa
                 for leg in transaction.legs
             }
         ),
-        status=row.target,
+        status=step.target,
         previous_status=row.source,
         status_since=now,
-        outcome=row.outcome or (transaction.outcome if row.target in OVER else None),
+        outcome=row.outcome or (transaction.outcome if step.target in OVER else None),
         dispatched_at=transaction.dispatched_at or away,
     )
+
+
+def _acted(
+    after: Transaction, view: View, asked: Iterable[Effect]
+) -> tuple[Transaction, tuple[Action, ...]]:
+    """What the action rows of the present status ask for, and the transaction with their notes.
+
+    `asked` are the effects of this look's hops: a loan that is just being made is given its due
+    date by the hop itself. Once nobody else waits for the book any more, the next one who does is
+    news again.
+    """
+    if after.supplier.competing_hold_at is not None and nobody_else_waits(view.supplier):
+        after = with_hold_of_others(after, None)
+    for effect in asked:
+        if effect.kind is EffectKind.RENEWED:
+            after = with_due_date_wanted(after, effect.role, readers_due_at(after))
+            view = _told_of_due_date(view, after, effect.role)
+    taken = []
+    for row in rows_from(after.status, after.workflow):
+        if row.remembers is None:
+            continue
+        found = row.own(view)
+        if found.holds:
+            after = row.remembers(after, view)
+            effects = tuple(_unless_under_way(row.effects, after, view.policy))
+            taken.append(Action(row.rule, found.because, found.evidence, effects))
+    return after, tuple(taken)
+
+
+def _told_of_due_date(view: View, after: Transaction, role: Role) -> View:
+    """The view in which this leg's loan was asked to run as long as the reader's."""
+    side, leg = view.sides[role], after.leg(role)
+    told = replace(side.leg, due_wanted_at=leg.due_wanted_at if leg else None)
+    return replace(view, sides={**view.sides, role: replace(side, leg=told)})
+
+
+def _unless_under_way(
+    rows: Iterable[EffectRow], after: Transaction, policy: Policy
+) -> Iterator[Effect]:
+    """An effect of the same kind that is still open sees to the newest date by itself."""
+    under_way = {(intent.kind, intent.role) for intent in after.intents if not intent.is_over}
+    for effect in wanted(rows, after, policy):
+        if (effect.kind, effect.role) not in under_way:
+            yield effect
 
 
 def _attended(
@@ -156,11 +210,9 @@ def _verdicts(
     )
     transaction = findings.view.transaction
     ahead = rows_from(status, transaction.workflow)
-    beside = measures_at(status, transaction)
     return (
         *fired,
         *(_verdict(row, findings) for row in ahead),
-        *(_said(row.rule, row.finds(findings.view)) for row in beside),
     )
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.measures import measures_at
 from reconciler.core.model import Leg, Read, ReadKind, SideRead
 from reconciler.core.stages import STAGES
 from reconciler.core.status import (
@@ -77,9 +76,13 @@ def further_reads(view: View) -> tuple[Read, ...]:
     is_full = _is_due_in_full(view)
     if not (moved or is_full) and _is_light_and_quiet(view):
         return ()
-    needs = dict.fromkeys(read for _, _, found in findings.ahead(status) for read in found.needs)
-    beside = () if moved else (row.finds(view) for row in measures_at(status, view.transaction))
-    needs |= dict.fromkeys(read for found in beside for read in found.needs)
+    ahead = ((row, found) for row, _, found in findings.ahead(status))
+    needs = dict.fromkeys(
+        read
+        for row, found in ahead
+        for read in found.needs
+        if row.target is not None or not moved  # what is only just lent has nothing to renew
+    )
     if is_full:
         needs |= dict.fromkeys(_reads(view, _full(status)))
     elif moved:

@@ -15,7 +15,7 @@ Source: workflow.md §3; the numbers are its rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.effects import (
@@ -27,8 +27,11 @@ from reconciler.core.effects import (
     record_effects,
     unplaced,
 )
-from reconciler.core.evidence import Fact
+from reconciler.core.evidence import homeward, outward, renewal, unfilled
+from reconciler.core.evidence.finding import Fact
+from reconciler.core.model import Transaction
 from reconciler.core.status import (
+    BEFORE_DISPATCH,
     JOURNEYS,
     DcbStatus,
     EffectKind,
@@ -37,6 +40,8 @@ from reconciler.core.status import (
     Role,
     Workflow,
 )
+from reconciler.core.view.look import View
+from reconciler.core.view.memory import with_due_date_wanted, with_hold_of_others
 
 S = DcbStatus
 W = Workflow
@@ -46,30 +51,35 @@ VIA_PICKUP_LIBRARY = frozenset({W.PICKUP_ANYWHERE})
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One row: on `own` evidence, or inferred from `implied_by`, `source` becomes `target`."""
+    """One row: on `own` evidence, or inferred from `implied_by`, `source` becomes `target`.
+
+    An action row has no target: it asks for its effects while the status stays, and `remembers`
+    notes what it saw, so that it fires once for it.
+    """
 
     number: str
     rule: str
     source: DcbStatus
-    target: DcbStatus
+    target: DcbStatus | None
     own: Fact
     implied_by: tuple[Fact, ...] = ()
     workflows: frozenset[Workflow] = ALL
     effects: tuple[EffectRow, ...] = ()
     outcome: Outcome | None = None
     records: Mapping[Role, RecordState | None] = field(default_factory=dict)
+    remembers: Callable[[Transaction, View], Transaction] | None = None
     alone: bool = False
     """Never in the same look as another step: it is made on what stands, not on a catch-up."""
     note: str = ""
 
 
 _BOOK_IS_AT_PICKUP = (
-    Fact.PICKUP_RECEIVED,
-    Fact.PICKUP_REQUEST_ON_SHELF,
-    Fact.PICKUP_LOANED,
-    Fact.PICKUP_LOAN_COMPLETE,
+    outward.pickup_received,
+    outward.pickup_request_on_shelf,
+    outward.pickup_loaned,
+    outward.pickup_loan_complete,
 )
-_BOOK_WAS_LENT = (Fact.SUPPLIER_LOAN_ACTIVE, Fact.PICKUP_LOANED, Fact.PICKUP_LOAN_COMPLETE)
+_BOOK_WAS_LENT = (outward.supplier_loan_active, outward.pickup_loaned, outward.pickup_loan_complete)
 
 _IN_TRANSIT_EFFECTS = (
     EffectRow(EffectKind.VIRTUAL_ITEM_IN_TRANSIT, Role.BORROWER, WITH_TRANSPORT),
@@ -94,8 +104,8 @@ def _in_transit_from(source: DcbStatus, workflow: Workflow) -> Transition:
         "HandleSupplierInTransit",
         source,
         S.PICKUP_TRANSIT,
-        own=Fact.SUPPLIER_IN_TRANSIT,
-        implied_by=(*_BOOK_IS_AT_PICKUP, Fact.SUPPLIER_LOAN_ACTIVE),
+        own=outward.supplier_in_transit,
+        implied_by=(*_BOOK_IS_AT_PICKUP, outward.supplier_loan_active),
         workflows=frozenset({workflow}),
         effects=_IN_TRANSIT_EFFECTS,
     )
@@ -107,19 +117,10 @@ def _finalise_from(source: DcbStatus) -> Transition:
         "FinaliseRequest",
         source,
         S.FINALISED,
-        own=Fact.EVERYTHING_CLEARED,
+        own=homeward.everything_cleared,
         alone=True,
         note="the virtual patron stays",
     )
-
-
-_WAITING_FOR_THE_LENDER = (
-    S.RESOLVED,
-    S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
-    S.CONFIRMED,
-    S.REQUEST_PLACED_AT_BORROWING_AGENCY,
-    S.REQUEST_PLACED_AT_PICKUP_AGENCY,
-)
 
 
 def _refused_from(source: DcbStatus) -> Transition:
@@ -128,9 +129,26 @@ def _refused_from(source: DcbStatus) -> Transition:
         "HandleSupplierRequestCancelled",
         source,
         S.NOT_SUPPLIED_CURRENT_SUPPLIER,
-        own=Fact.SUPPLIER_REFUSED,
+        own=unfilled.supplier_refused,
         outcome=Outcome.NOT_SUPPLIED,
         note="what is placed at the borrower is cleared; another item may be submitted",
+    )
+
+
+def _renewed(role: Role, workflows: frozenset[Workflow]) -> Transition:
+    return Transition(
+        "15",
+        "SupplierRenewal",
+        S.LOANED,
+        None,
+        own=renewal.lags_behind(role),
+        workflows=workflows,
+        effects=(EffectRow(EffectKind.RENEWED, role),),
+        remembers=lambda transaction, view: with_due_date_wanted(
+            transaction, role, renewal.latest_due_at(view)
+        ),
+        note="the latest date that the reader was given holds at all; where there is no other desk "
+        "than the borrower's, its loan is the one that is followed",
     )
 
 
@@ -140,8 +158,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "PlacePatronRequestAtSupplyingAgency",
         S.RESOLVED,
         S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
-        own=Fact.SUPPLIER_PLACED,
-        implied_by=(Fact.SUPPLIER_CONFIRMED,),
+        own=outward.supplier_placed,
+        implied_by=(outward.supplier_confirmed,),
         note="placed by the effects that `submit` asks for; an Alma's hold is in our ledger or not",
     ),
     Transition(
@@ -149,7 +167,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleSupplierRequestConfirmed",
         S.REQUEST_PLACED_AT_SUPPLYING_AGENCY,
         S.CONFIRMED,
-        own=Fact.SUPPLIER_CONFIRMED,
+        own=outward.supplier_confirmed,
         implied_by=_BOOK_WAS_LENT,
         effects=record_effects(Role.BORROWER, EffectKind.BORROWER_HOLD, ALL - {W.LOCAL}),
         note="its effects place the borrower's request",
@@ -159,7 +177,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "PlacePatronRequestAtBorrowingAgency",
         S.CONFIRMED,
         S.REQUEST_PLACED_AT_BORROWING_AGENCY,
-        own=Fact.BORROWER_PLACED,
+        own=outward.borrower_placed,
         workflows=ALL - {W.LOCAL},
         effects=(
             EffectRow(
@@ -174,7 +192,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "PlacePatronRequestAtPickupAgency",
         S.REQUEST_PLACED_AT_BORROWING_AGENCY,
         S.REQUEST_PLACED_AT_PICKUP_AGENCY,
-        own=Fact.PICKUP_PLACED,
+        own=outward.pickup_placed,
         workflows=VIA_PICKUP_LIBRARY,
         note="never inferred, as row 3",
     ),
@@ -185,8 +203,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerItemReceived",
         S.PICKUP_TRANSIT,
         S.RECEIVED_AT_PICKUP,
-        own=Fact.PICKUP_RECEIVED,
-        implied_by=(Fact.PICKUP_REQUEST_ON_SHELF, Fact.PICKUP_LOANED, Fact.PICKUP_LOAN_COMPLETE),
+        own=outward.pickup_received,
+        implied_by=_BOOK_IS_AT_PICKUP[1:],
         workflows=WITH_TRANSPORT,
     ),
     Transition(
@@ -194,8 +212,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerItemOnHoldShelf",
         S.RECEIVED_AT_PICKUP,
         S.READY_FOR_PICKUP,
-        own=Fact.PICKUP_ON_SHELF,
-        implied_by=(Fact.PICKUP_REQUEST_ON_SHELF, Fact.PICKUP_LOANED, Fact.PICKUP_LOAN_COMPLETE),
+        own=outward.pickup_on_shelf,
+        implied_by=_BOOK_IS_AT_PICKUP[1:],
         workflows=WITH_TRANSPORT,
         note="the lender's real item is never scanned while the book is elsewhere",
     ),
@@ -204,8 +222,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerItemLoaned",
         S.READY_FOR_PICKUP,
         S.LOANED,
-        own=Fact.PICKUP_LOANED,
-        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        own=outward.pickup_loaned,
+        implied_by=(outward.pickup_loan_complete,),
         workflows=WITH_TRANSPORT,
         effects=_LENT_EFFECTS,
     ),
@@ -214,8 +232,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerRequestReturnTransit",
         S.LOANED,
         S.RETURN_TRANSIT,
-        own=Fact.PICKUP_RETURNED,
-        implied_by=(Fact.SUPPLIER_HOME_PROVED,),
+        own=homeward.pickup_returned,
+        implied_by=(homeward.supplier_home_proved,),
         workflows=ALL - {W.LOCAL},
         effects=(
             EffectRow(EffectKind.LOAN_CLOSED, Role.BORROWER, ALL, loan_may_be_open(Role.BORROWER)),
@@ -230,7 +248,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerRequestReturnTransit",
         S.RETURN_TRANSIT,
         S.COMPLETED,
-        own=Fact.SUPPLIER_HOME,
+        own=homeward.supplier_home,
         workflows=ALL - {W.LOCAL},
         effects=(
             EffectRow(EffectKind.NOTIFY, Role.BORROWER),
@@ -249,7 +267,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleBorrowerItemLoanedAgain",
         S.RETURN_TRANSIT,
         S.LOANED,
-        own=Fact.PICKUP_LENT_AGAIN,
+        own=homeward.pickup_lent_again,
         workflows=ALL - {W.LOCAL},
         effects=_LENT_AGAIN_EFFECTS,
         records={Role.BORROWER: None, Role.PICKUP: None},
@@ -261,7 +279,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleCancelledRequestItemOut",
         S.CANCELLED,
         S.AWAITING_RETURN_TO_SUPPLIER,
-        own=Fact.LEFT_AFTER_CANCELLING,
+        own=unfilled.left_after_cancelling,
         workflows=WITH_TRANSPORT,
         note="the book left while the lend was being cancelled",
     ),
@@ -270,7 +288,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleCollectedAfterAll",
         S.CANCELLED,
         S.LOANED,
-        own=Fact.LEFT_AFTER_CANCELLING,
+        own=unfilled.left_after_cancelling,
         workflows=frozenset({W.EXPEDITED}),
         effects=_LENT_AGAIN_EFFECTS,
         note="the lender handed the book out while the lend was being cancelled",
@@ -282,8 +300,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "ExpeditedCheckout",
         S.REQUEST_PLACED_AT_BORROWING_AGENCY,
         S.LOANED,
-        own=Fact.PICKUP_LOANED,
-        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        own=outward.pickup_loaned,
+        implied_by=(outward.pickup_loan_complete,),
         workflows=frozenset({W.EXPEDITED}),
         effects=(EffectRow(EffectKind.BORROWER_LOAN, Role.BORROWER),),
         note="the reader collects at the lender: its loan is the reader's",
@@ -293,18 +311,18 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandOffAsLocal",
         S.CONFIRMED,
         S.HANDED_OFF_AS_LOCAL,
-        own=Fact.SUPPLIER_PLACED,
+        own=outward.supplier_placed,
         workflows=frozenset({W.LOCAL}),
         note="one hold for the real reader; nothing virtual",
     ),
-    *(_refused_from(source) for source in _WAITING_FOR_THE_LENDER),
+    *(_refused_from(source) for source in DcbStatus if source in BEFORE_DISPATCH),
     *(
         Transition(
             "13",
             "CancelledPatronRequest",
             source,
             S.CANCELLED,
-            own=Fact.READER_CANCELLED,
+            own=unfilled.reader_cancelled,
             workflows=ALL - {W.LOCAL},
             effects=(EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),),
             outcome=Outcome.CANCELLED,
@@ -317,7 +335,7 @@ TRANSITIONS: tuple[Transition, ...] = (
             "HandleCancelledRequestItemOut",
             source,
             S.AWAITING_RETURN_TO_SUPPLIER,
-            own=Fact.NOT_COLLECTED,
+            own=unfilled.not_collected,
             workflows=WITH_TRANSPORT,
             effects=(EffectRow(EffectKind.HOLD_CANCELLED, Role.SUPPLIER),),
             note="left alive the lender's hold would catch the book again",
@@ -329,8 +347,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleCollectedAfterAll",
         S.AWAITING_RETURN_TO_SUPPLIER,
         S.LOANED,
-        own=Fact.PICKUP_LENT_AGAIN,
-        implied_by=(Fact.PICKUP_LOAN_COMPLETE,),
+        own=homeward.pickup_lent_again,
+        implied_by=(outward.pickup_loan_complete,),
         workflows=WITH_TRANSPORT,
         effects=_LENT_AGAIN_EFFECTS,
         note="he came after the shelf time, or took the book in spite of having cancelled",
@@ -340,10 +358,25 @@ TRANSITIONS: tuple[Transition, ...] = (
         "HandleCancelledRequestItemReturned",
         S.AWAITING_RETURN_TO_SUPPLIER,
         S.CANCELLED,
-        own=Fact.UNCOLLECTED_HOME,
+        own=unfilled.uncollected_home,
         workflows=WITH_TRANSPORT,
         outcome=Outcome.CANCELLED,
         alone=True,
+    ),
+    _renewed(Role.SUPPLIER, ALL),
+    _renewed(Role.PICKUP, VIA_PICKUP_LIBRARY),
+    _renewed(Role.BORROWER, frozenset({W.PICKUP_ANYWHERE, W.EXPEDITED})),
+    Transition(
+        "16",
+        "HandleSupplierHoldDetected",
+        S.LOANED,
+        None,
+        own=renewal.hold_detected,
+        effects=(
+            EffectRow(EffectKind.NO_RENEWAL, Role.BORROWER),
+            EffectRow(EffectKind.NO_RENEWAL, Role.PICKUP, VIA_PICKUP_LIBRARY),
+        ),
+        remembers=lambda transaction, view: with_hold_of_others(transaction, view.now),
     ),
 )
 
@@ -356,7 +389,7 @@ BY_HAND: tuple[tuple[DcbStatus, DcbStatus, str], ...] = (
 
 
 def rows_from(status: DcbStatus, workflow: Workflow) -> tuple[Transition, ...]:
-    """The rows that can lead out of a status, in the order in which they are considered."""
+    """The rows of a status in the order in which they are considered; action rows come last."""
     return tuple(row for row in TRANSITIONS if row.source is status and workflow in row.workflows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from reconciler.core.evidence import FACTS, Fact, Finding
+from reconciler.core.evidence.finding import Fact, Finding
 from reconciler.core.status import DcbStatus
 from reconciler.core.transitions import MAX_HOPS, Transition, rows_from
 from reconciler.core.view.look import View
@@ -20,11 +20,11 @@ class Findings:
 
     def of(self, fact: Fact) -> Finding:
         if fact not in self.known:
-            self.known[fact] = FACTS[fact](self.view)
+            self.known[fact] = fact(self.view)
         return self.known[fact]
 
     def ahead(self, status: DcbStatus) -> Iterator[tuple[Transition, Fact, Finding]]:
-        """Every fact that could move a transaction out of a status, row by row."""
+        """Every fact that a row of this status stands on, row by row; action rows come last."""
         for row in rows_from(status, self.view.transaction.workflow):
             for fact in (row.own, *row.implied_by):
                 yield row, fact, self.of(fact)
@@ -35,6 +35,7 @@ class Step:
     """A row that fired, and the fact it fired on: its own, or a later one that implies it."""
 
     row: Transition
+    target: DcbStatus
     fact: Fact
     finding: Finding
 
@@ -56,16 +57,16 @@ def walk(findings: Findings) -> tuple[Step, ...]:
         if step is None or (steps and step.row.alone):
             return tuple(steps)
         steps.append(step)
-        status = step.row.target
+        status = step.target
     raise AssertionError(f"the transition table loops at {status}")
 
 
 def _next_step(findings: Findings, status: DcbStatus) -> Step | None:
     return next(
         (
-            Step(row, fact, finding)
+            Step(row, row.target, fact, finding)
             for row, fact, finding in findings.ahead(status)
-            if finding.holds
+            if row.target is not None and finding.holds
         ),
         None,
     )
@@ -73,4 +74,4 @@ def _next_step(findings: Findings, status: DcbStatus) -> Step | None:
 
 def stands_at(findings: Findings, steps: tuple[Step, ...]) -> DcbStatus:
     """The status after these steps."""
-    return steps[-1].row.target if steps else findings.view.transaction.status
+    return steps[-1].target if steps else findings.view.transaction.status

@@ -205,12 +205,9 @@ def _to_place(status: DcbStatus) -> tuple[EffectRow, ...]:
     """What a transaction that comes in at a status still has to have placed."""
     if status is DcbStatus.RESOLVED:
         return PLACE_AT_SUPPLIER
-    return tuple(
-        effect
-        for row in TRANSITIONS
-        if row.target is status and row.number in ("2", "3")
-        for effect in row.effects
-    )
+    if STAGES[status].places is None:
+        return ()
+    return tuple(effect for row in TRANSITIONS if row.target is status for effect in row.effects)
 
 
 def _placing(line: TrackLine) -> Placing | None:

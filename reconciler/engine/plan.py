@@ -24,7 +24,7 @@ class Prospect:
 
     def rows(self) -> list[Json]:
         """One row for each hop, then one for effects that no hop asks for (interface.md §5)."""
-        return [*self._hops(), *self._measures(), *self._pending()]
+        return [*self._hops(), *self._actions(), *self._pending()]
 
     def _hops(self) -> list[Json]:
         return [
@@ -41,20 +41,20 @@ class Prospect:
             for hop in self.decision.hops
         ]
 
-    def _measures(self) -> list[Json]:
+    def _actions(self) -> list[Json]:
         at = self.decision.transaction.status
         return [
             {
                 "id": self.transaction.id,
                 "from": at,
                 "to": at,
-                "rule": measure.rule,
+                "rule": action.rule,
                 "inferred": False,
-                "because": measure.because,
-                "evidence": [evidence_view(each) for each in measure.evidence],
-                "effects": [effect.kind for effect in measure.effects],
+                "because": action.because,
+                "evidence": [evidence_view(each) for each in action.evidence],
+                "effects": [effect.kind for effect in action.effects],
             }
-            for measure in self.decision.measures
+            for action in self.decision.actions
         ]
 
     def _pending(self) -> list[Json]:
@@ -86,7 +86,7 @@ class Prospect:
     def would_fire(self) -> bool:
         """Whether a cycle would move it or act on a library for it."""
         decision = self.decision
-        return bool(decision.hops or decision.measures or decision.clearing or self._open)
+        return bool(decision.hops or decision.actions or decision.clearing or self._open)
 
 
 async def prospects(

@@ -10,13 +10,13 @@ from datetime import datetime
 from reconciler.core.commands.placing import is_needed as placing_is_needed
 from reconciler.core.effects import STILL_NEEDED
 from reconciler.core.model import (
+    Action,
     Change,
     Decision,
     Effect,
     HistoryEntry,
     Hop,
     Intent,
-    Measure,
     Policy,
     TakenOver,
     Transaction,
@@ -60,9 +60,9 @@ class Recorder:
         for hop in decision.hops:
             planned += self.intents(hop.effects, asked_by=len(history))
             history.append(_transition(hop, now))
-        for measure in decision.measures:
-            planned += self.intents(measure.effects, asked_by=len(history))
-            history.append(_measured(measure, now))
+        for action in decision.actions:
+            planned += self.intents(action.effects, asked_by=len(history))
+            history.append(_history_of(action, now))
         planned = [_unless_overtaken(each, decision.transaction.status) for each in planned]
         if decision.newly_parked is not None:
             history.append(_attention(decision, now))
@@ -156,14 +156,14 @@ def _transition(hop: Hop, now: datetime) -> HistoryEntry:
     )
 
 
-def _measured(measure: Measure, now: datetime) -> HistoryEntry:
+def _history_of(action: Action, now: datetime) -> HistoryEntry:
     return HistoryEntry(
         at=now,
         kind=HistoryKind.EFFECT,
         actor=ACTOR,
-        rule=measure.rule,
-        detail=measure.because,
-        evidence=measure.evidence,
+        rule=action.rule,
+        detail=action.because,
+        evidence=action.evidence,
     )
 
 

@@ -14,7 +14,6 @@ from reconciler.cli.diagram import mermaid
 from reconciler.core.commands.close import ENDINGS
 from reconciler.core.commands.command import Command
 from reconciler.core.effects import CLEARED_BY, STILL_NEEDED
-from reconciler.core.evidence import FACTS, Fact
 from reconciler.core.model import Closing
 from reconciler.core.staff.parking import OUR_HOLDS_ARE_CERTAIN, STAFF_ADVICE, ParkReason
 from reconciler.core.stages import STAGES, next_expected
@@ -60,7 +59,6 @@ TRACKED = subprocess.run(
         (STAGES, DcbStatus),
         ({status for status, stage in STAGES.items() if stage.live}, LIVE),
         (PARTIES, Workflow),
-        (FACTS, Fact),
         (STAFF_ADVICE, ParkReason),
         (OUR_HOLDS_ARE_CERTAIN, ParkReason),
         (STILL_NEEDED, EffectKind),
@@ -100,7 +98,7 @@ WAYS_BACK = {"9a"}
 
 
 def test_each_row_follows_its_workflows_journey() -> None:
-    for row in TRANSITIONS:
+    for row in (each for each in TRANSITIONS if each.target):
         for workflow in row.workflows:
             if row in rows_from(row.source, workflow):
                 journey = JOURNEYS[workflow]

@@ -14,10 +14,9 @@ from reconciler.core.model import (
     Intent,
     Parked,
     Pause,
-    PauseScope,
     TransactionId,
 )
-from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, Role
+from reconciler.core.status import DcbStatus, EffectKind, HistoryKind, IntentState, PauseScope, Role
 from reconciler.errors import StoreUnavailable
 from reconciler.ports.reports import Filter, HealthCount, TransactionHealth, Waiting
 from reconciler.ports.written import Entrance

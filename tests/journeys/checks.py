@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from reconciler.core.commands.close import CLOSED_BY_HAND, ENDINGS, GIVEN_UP
 from reconciler.core.model import HistoryEntry, Transaction
 from reconciler.core.staff.parking import ParkReason
+from reconciler.core.stages import live
 from reconciler.core.status import (
     BEFORE_DISPATCH,
+    LIVE,
     TERMINAL,
     DcbStatus,
     HistoryKind,
@@ -114,7 +116,7 @@ def _story(book: Book) -> str:
 
 _BY_HAND = {
     *BY_HAND,
-    *((source, ending.target, CLOSED_BY_HAND) for source, ending in ENDINGS.items()),
+    *((source, ENDINGS[live(source).closing].target, CLOSED_BY_HAND) for source in LIVE),
     *((source, DcbStatus.COMPLETED, CLOSED_BY_HAND) for source in BEFORE_DISPATCH),
     (DcbStatus.NOT_SUPPLIED_CURRENT_SUPPLIER, GIVEN_UP.target, CLOSED_BY_HAND),
 }

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.evidence import FACTS, Fact, Finding, Verdict
+from reconciler.core.evidence import homeward, outward
+from reconciler.core.evidence.finding import Finding, Verdict
 from reconciler.core.status import EffectKind
 from reconciler.core.view.leg_view import LegView
 from reconciler.engine.effects.verbs import VERBS
@@ -19,6 +20,7 @@ from reconciler.engine.effects.work import Made, Sight, Work, gone
 from tests.journeys import checks
 from tests.journeys.month import Month
 from tests.journeys.summary import summary
+from tests.support.beliefs import believe
 
 FEW = 16
 
@@ -33,12 +35,12 @@ async def played(folder: Path, seed: int = 1, number: int = 1) -> Month:
 
 def believes_the_way_out(patch: pytest.MonkeyPatch) -> None:
     """Takes any sight of the lender's item for the book's return."""
-    patch.setitem(FACTS, Fact.SUPPLIER_HOME, lambda _: Finding(Verdict.HOLDS, "surely"))
+    believe(patch, homeward.supplier_home, lambda _: Finding(Verdict.HOLDS, "surely"))
 
 
 def believes_any_loan(patch: pytest.MonkeyPatch) -> None:
     """Takes a book on the hold shelf for lent."""
-    patch.setitem(FACTS, Fact.PICKUP_LOANED, FACTS[Fact.PICKUP_ON_SHELF])
+    believe(patch, outward.pickup_loaned, outward.pickup_on_shelf)
 
 
 def forgets_bibs(patch: pytest.MonkeyPatch) -> None:

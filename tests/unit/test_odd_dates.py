@@ -69,7 +69,7 @@ def test_the_readers_due_date_parks_waits_and_stays_as_it_was_known() -> None:
     assert parked.reason == ParkReason.UNREADABLE_DATE
     assert parked.detail == f"at the borrower: when the loan is due cannot be read (“{ODD}”)"
     assert renewal(decision) == ("waits", f"the borrower's due date cannot be read (“{ODD}”)")
-    assert (decision.measures, decision.hops) == ((), ())
+    assert (decision.actions, decision.hops) == ((), ())
     after = decision.transaction
     assert after.borrower is not None
     assert (after.borrower.loan_due_at, after.supplier.loan_due_at) == (DUE, DUE)
@@ -78,10 +78,10 @@ def test_the_readers_due_date_parks_waits_and_stays_as_it_was_known() -> None:
 
 def test_the_lenders_due_date_is_waited_for_as_well() -> None:
     later = DUE + timedelta(days=30)
-    assert decided(loan_with(due_at=later)).measures
+    assert decided(loan_with(due_at=later)).actions
     decision = decided(loan_with(due_at=later), loan_with(raw_due_at=ODD))
     assert renewal(decision) == ("waits", f"the supplier's due date cannot be read (“{ODD}”)")
-    assert decision.measures == ()
+    assert decision.actions == ()
     assert decision.transaction.supplier.loan_due_at == DUE
     assert decision.newly_parked is not None
     assert "at the supplier" in decision.newly_parked.detail

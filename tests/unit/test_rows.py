@@ -391,7 +391,7 @@ def _rule(each: Case) -> str:
 
 def test_every_row_of_the_table_is_covered(tell: Callable[[str], None]) -> None:
     covered = {(each.row, each.source) for each in CASES}
-    own_evidence = {(row.number, row.source) for row in TRANSITIONS}
+    own_evidence = {(row.number, row.source) for row in TRANSITIONS if row.target}
     assert own_evidence <= covered
     lines = ["row  workflow  from → to  on"]
     for each in CASES:

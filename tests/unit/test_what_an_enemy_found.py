@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from reconciler.core.decide import decide
-from reconciler.core.evidence import CORRECTED_WITHIN
+from reconciler.core.evidence.homeward import CORRECTED_WITHIN
 from reconciler.core.lookahead import further_reads
 from reconciler.core.model import LoanId, Observation, Remembered
 from reconciler.core.staff.advice import advice
+from reconciler.core.staff.parking import ParkReason
 from reconciler.core.status import DcbStatus, Role, Workflow
 from reconciler.core.view.look import View
 from tests.support.build import (
@@ -22,6 +23,7 @@ from tests.support.build import (
     look,
     policy,
     transaction,
+    unreadable,
 )
 
 S = DcbStatus
@@ -145,3 +147,14 @@ def test_nobody_is_told_to_send_a_book_that_others_wait_for_first() -> None:
 
     assert "only queues" in told("PLACED")
     assert "send it" in told("ACTIVE")
+
+
+def test_a_loan_that_is_over_counts_beside_a_record_in_a_word_that_we_do_not_know() -> None:
+    """What more is seen never proves less; the word is still set before a person."""
+    nothing = {"active_loan": loan("NONE"), "completed_loan": loan("COMPLETE")}
+    shown, hidden = ({**nothing, "loan": each} for each in (loan("SUSPENDED"), unreadable()))
+    before = transaction(S.REQUEST_PLACED_AT_BORROWING_AGENCY, workflow=Workflow.EXPEDITED)
+    more, less = (decide(before, look(supplier=each), NOW, policy()) for each in (shown, hidden))
+    assert [hop.target for hop in less.hops] == [hop.target for hop in more.hops] != []
+    assert more.newly_parked is not None
+    assert more.newly_parked.reason == ParkReason.UNKNOWN_WORD

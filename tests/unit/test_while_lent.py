@@ -74,7 +74,7 @@ def queue(holds: Seen[Any], due: datetime | None = DUE) -> Observation:
 
 
 def rules(decision: Decision) -> list[str]:
-    return [measure.rule for measure in decision.measures]
+    return [action.rule for action in decision.actions]
 
 
 # --- others who wait -----------------------------------------------------------------
@@ -101,11 +101,11 @@ def test_a_queue_that_cannot_be_read_is_not_an_empty_one() -> None:
     """What was known stays known, nothing new is concluded, and `explain` says why."""
     known = lent(competing_hold_at=NOW - timedelta(days=1))
     decision = decide(known, queue(unreadable()), NOW, policy())
-    assert decision.measures == ()
+    assert decision.actions == ()
     assert decision.transaction.supplier.competing_hold_at == NOW - timedelta(days=1)
     (said,) = [each for each in decision.verdicts if each.rule == DETECTED]
     assert said.verdict == "waits"
-    assert decide(lent(), queue(unreadable()), NOW, policy()).measures == ()
+    assert decide(lent(), queue(unreadable()), NOW, policy()).actions == ()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_renewal_is_carried_over_once_also_when_it_is_refused(
     later = queue(Seen.of((), NOW), DUE + timedelta(days=14))
     first = decide(replace(lent(), intents=under_way), later, NOW, policy())
     assert rules(first) == [RENEWAL]
-    asked = [effect.kind for measure in first.measures for effect in measure.effects]
+    asked = [effect.kind for action in first.actions for effect in action.effects]
     assert asked == ([] if under_way else [EffectKind.RENEWED])
     for hours in range(6, 60, 6):
         again = decide(first.transaction, later, NOW + timedelta(hours=hours), policy())
@@ -198,7 +198,7 @@ def seen_at(dates: dict[Role, datetime | None]) -> Observation:
 
 
 def asked(decision: Decision) -> set[Role]:
-    effects = [each for measure in decision.measures for each in measure.effects]
+    effects = [each for action in decision.actions for each in action.effects]
     assert {each.kind for each in effects} <= {EffectKind.RENEWED}
     assert len(effects) == len({each.role for each in effects})
     return {each.role for each in effects}

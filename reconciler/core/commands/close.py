@@ -26,7 +26,8 @@ from reconciler.core.effects import (
     overtaken,
     wanted,
 )
-from reconciler.core.evidence import Finding, supplier_in_transit, supplier_loan_active
+from reconciler.core.evidence.finding import Finding
+from reconciler.core.evidence.outward import supplier_in_transit, supplier_loan_active
 from reconciler.core.model import Closing, Hop, Intent, Observation, Policy, Thing, Transaction
 from reconciler.core.stages import live
 from reconciler.core.status import (

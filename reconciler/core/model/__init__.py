@@ -10,12 +10,12 @@ Each file is one floor: `ids` and `readings` (what Alma said), `transaction` (wh
 from __future__ import annotations
 
 from reconciler.core.model.decision import (
+    Action,
     Change,
     Decision,
     Effect,
     HistoryEntry,
     Hop,
-    Measure,
     TakenOver,
 )
 from reconciler.core.model.ids import (
@@ -65,6 +65,7 @@ from reconciler.core.model.transaction import (
 
 __all__ = [
     "NOT_OBSERVED",
+    "Action",
     "AnySeen",
     "Barcode",
     "BibGlance",
@@ -92,7 +93,6 @@ __all__ = [
     "LoanId",
     "LoanSight",
     "LocationCode",
-    "Measure",
     "MmsId",
     "Observation",
     "Pace",

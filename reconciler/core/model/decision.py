@@ -51,8 +51,8 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """A rule that fired without moving the status: what it saw, and what it asks for."""
+class Action:
+    """An action row that fired: what it saw, and what it asks for; the status stays."""
 
     rule: str
     because: str
@@ -88,7 +88,7 @@ class Decision:
     changes: tuple[Change, ...]
     verdicts: tuple[RuleVerdict, ...]
     newly_parked: Parked | None = None
-    measures: tuple[Measure, ...] = ()
+    actions: tuple[Action, ...] = ()
     clearing: tuple[Effect, ...] = ()
     """What the ledger still has to be cleared of."""
     things: tuple[Thing, ...] = ()

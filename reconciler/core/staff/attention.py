@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from reconciler.core.evidence import end_is_untold
+from reconciler.core.evidence.unfilled import end_is_untold
 from reconciler.core.mapping import (
     CLAIMED_LOAN_PROCESSES,
     LOST_LOAN_PROCESSES,
@@ -235,15 +235,14 @@ def _taken_from_the_shelf(view: View, status: DcbStatus) -> Attention | None:
 
 def _unknown_word(side: LegView) -> Iterator[Attention]:
     unknown = {
-        Resource.ITEM: side.item_state is ItemState.UNKNOWN,
-        Resource.REQUEST: side.request_state is RequestState.UNKNOWN,
-        Resource.LOAN: side.loan_state is LoanState.UNKNOWN,
+        Resource.ITEM: (side.item, ItemState.UNKNOWN),
+        Resource.REQUEST: (side.request, RequestState.UNKNOWN),
+        Resource.LOAN: (side.seen.loan.value or side.loan, LoanState.UNKNOWN),
     }
-    for resource, is_unknown in unknown.items():
-        if is_unknown:
-            yield _about(
-                ParkReason.UNKNOWN_WORD, side, resource, f"the {resource} has an unknown word"
-            )
+    for resource, (shown, unknown_state) in unknown.items():
+        if shown is not None and shown.state is unknown_state:
+            told = f"at the {side.role}: the {resource} has an unknown word ({shown.raw})"
+            yield Attention(ParkReason.UNKNOWN_WORD, told, side.evidence(resource))
 
 
 def _unreadable_date(side: LegView) -> Iterator[Attention]:

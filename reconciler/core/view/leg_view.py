@@ -94,7 +94,7 @@ class LegView:
         completed = None if self.is_external else self.seen.completed_loan.value
         if listed is not None and listed.state is LoanState.ACTIVE:
             return listed
-        if known is not None and known.state is not LoanState.ABSENT:
+        if known is not None and known.state in (LoanState.ACTIVE, LoanState.COMPLETE):
             return known
         if completed is not None and completed.state is LoanState.COMPLETE:
             return completed

@@ -230,3 +230,22 @@ def _with_loan(leg: Leg, side: LegView, now: datetime) -> Leg:
         loan_seen_at=leg.loan_seen_at or now,
         loan_due_at=loan.due_at or leg.loan_due_at,
     )
+
+
+# --- notes of what was asked for, so that an action row fires once for it ------------------------
+
+
+def with_due_date_wanted(
+    transaction: Transaction, role: Role, due_at: datetime | None
+) -> Transaction:
+    """That the leg's loan was asked to run until then, whatever becomes of it."""
+    leg = transaction.leg(role)
+    if leg is None:
+        return transaction
+    return transaction.with_legs({role: replace(leg, due_wanted_at=due_at)})
+
+
+def with_hold_of_others(transaction: Transaction, since: datetime | None) -> Transaction:
+    """Since when somebody else waits for the lender's item; None once nobody does any more."""
+    supplier = replace(transaction.supplier, competing_hold_at=since)
+    return replace(transaction, supplier=supplier)

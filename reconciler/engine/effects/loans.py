@@ -189,7 +189,7 @@ def _another_copy(told: str) -> Blocked:
 
 
 class EnsureDueDate(PlainVerb):
-    """This leg's loan runs as long as the reader's (`measures`: `due_wanted_at`)."""
+    """This leg's loan runs as long as the reader's (`Leg.due_wanted_at`)."""
 
     async def look(self, work: Work) -> Sight:
         leg = work.leg
