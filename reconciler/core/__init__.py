@@ -69,7 +69,7 @@ Where a change goes
 |---|---|
 | a status | `status.py` (word and groups), a row of `stages.py`, rows of `transitions.py` |
 | a rule | a fact in `evidence/`, a row of `transitions.py`, a cell of `tests/golden` |
-| a read | `ReadKind` and `LegObservation` in `model/readings.py`, `alma/reader.py`, `engine/observe.py` |
+| a read | `ReadKind`, `LegObservation` (`model/readings.py`), `alma/reader.py`, `engine/observe.py` |
 | a refusal code | `REFUSALS` in `mapping.py` |
 | an effect | `EffectKind`, `STILL_NEEDED` in `effects.py`, a verb in `engine/effects/` |
 | a reason to park | `ParkReason` in `staff/parking.py` and a check in `staff/attention.py` |
@@ -86,4 +86,4 @@ with its raw words.  poll: the reads of one look together.  fact, finding: a fun
 what it says.  hop: one legal step of status.  action row: a row that asks for effects while the
 status stays.  effect, intent: an outward act, and its durable record until it is done.  thing: one
 record of the ledger of what we created in an Alma.  superseded: an intent that the journey has left
-behind. attention, parked: what a person has to see to, and that one is waited for. """
+behind. attention, parked: what a person has to see to, and that one is waited for."""

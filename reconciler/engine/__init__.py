@@ -5,4 +5,4 @@ with no database transaction open, `reconcile.py` is the only caller of `decide`
 makes of a decision what is written in one database transaction, `effects/` carries intents out and
 checks that they happened. `daemon.py` does that for ever, `hands.py` when a person says so,
 `intake.py` and `submit.py` bring transactions in, `views.py` shows them. What the outside is, it
-knows only by `ports`. Nothing enters that a value of `core` could decide. """
+knows only by `ports`. Nothing enters that a value of `core` could decide."""

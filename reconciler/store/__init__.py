@@ -2,4 +2,4 @@
 
 `tables.py` are the tables, `rows.py` turns them into values of `core` and back, `settlements.py`
 writes what a look led to in one guarded transaction, `sql_store.py` claims and loads. The rest has
-a file per table or question. Nothing is decided here. """
+a file per table or question. Nothing is decided here."""

@@ -2,4 +2,4 @@
 tell.
 
 Nothing in here knows a single transaction's rules. Begin with `breaker.py`; `bulk.py` is what one
-list of a hundred bibs hints at, and what such hints are worth. """
+list of a hundred bibs hints at, and what such hints are worth."""

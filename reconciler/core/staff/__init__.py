@@ -2,4 +2,4 @@
 late.
 
 Nothing in here moves a status or asks for an effect. Sentences that depend on the status alone
-stand in `stages.py`. Begin with `attention.py`. """
+stand in `stages.py`. Begin with `attention.py`."""
