@@ -148,7 +148,6 @@ class DatabaseSettings(_Section):
 
 class PollingSettings(_Section):
     tick: Duration = timedelta(seconds=10)
-    batch: Annotated[int, Field(ge=1, le=100_000)] = 500
     lease: Duration = timedelta(seconds=60)
     cadence: dict[DcbStatus, Duration] = Field(default_factory=dict)
     too_long: dict[DcbStatus, Duration] = Field(default_factory=dict)

@@ -7,7 +7,9 @@ left out and why), then asks, or takes --yes.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,96 +69,89 @@ def poll(
     from reconciler.core.commands.command import Command
 
     with opened(context) as app:
-        report = _carried_out(app, _order(app, command=Command.POLL, reason=None), ids)
+        report = _carried_out(app, _order(app, name=Command.POLL, reason=None), ids)
     _put_report(report, Command.POLL, output)
     _exit(report, by_id=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which transactions a command line names: ids, or a filter. BadParameter for both or none."""
+
+    ids: tuple[str, ...]
+    status: str | None
+    tenant: str | None
+    parked: bool
+    stuck: bool
+    yes: bool
+
+    def __post_init__(self) -> None:
+        is_filtered = bool(self.status or self.tenant or self.parked or self.stuck)
+        if bool(self.ids) == is_filtered:
+            raise typer.BadParameter(
+                "name ids, or a filter (--status, --tenant, --parked, --stuck), and not both"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """The options that only one of these commands has."""
+
+    accept_copy: bool = False
+    unread: bool = False
+
+
+def _to_those_chosen(extras: Callable[..., Extras]) -> Callable[..., None]:
+    """The command of the function's name, on ids or a filter and with a reason: these options
+    beside the function's own."""
+
+    def command(
+        context: typer.Context,
+        reason: ReasonOption,
+        ids: IdsArgument = None,
+        status: StatusOption = None,
+        tenant: TenantOption = None,
+        parked: ParkedOption = False,
+        stuck: StuckOption = False,
+        yes: YesOption = False,
+        output: OutputOption = Format.TABLE,
+        **own: bool,
+    ) -> None:
+        chosen = Chosen(tuple(ids or ()), status, tenant, parked, stuck, yes)
+        given = partial(_order, name=extras.__name__, reason=reason, extras=extras(**own))
+        _by_hand(context, given, chosen, output)
+
+    shared = list(inspect.signature(command, eval_str=True).parameters.values())[:-1]
+    own = inspect.signature(extras, eval_str=True).parameters.values()
+    command.__name__, command.__doc__ = extras.__name__, extras.__doc__
+    command.__annotations__ = {each.name: each.annotation for each in (*shared, *own)}
+    command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+    return command
+
+
 @hands.command()
-def retry(
-    context: typer.Context,
-    reason: ReasonOption,
-    ids: IdsArgument = None,
-    status: StatusOption = None,
-    tenant: TenantOption = None,
-    parked: ParkedOption = False,
-    stuck: StuckOption = False,
-    accept_copy: AcceptCopyOption = False,
-    yes: YesOption = False,
-    output: OutputOption = Format.TABLE,
-) -> None:
+@_to_those_chosen
+def retry(accept_copy: AcceptCopyOption = False) -> Extras:
     """Take out of parking, and try again what was refused."""
-    from reconciler.core.commands.command import Command
-
-    chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    order = partial(_order, command=Command.RETRY, reason=reason, accept_copy=accept_copy)
-    _by_hand(context, order, chosen, output)
+    return Extras(accept_copy=accept_copy)
 
 
 @hands.command()
-def park(
-    context: typer.Context,
-    reason: ReasonOption,
-    ids: IdsArgument = None,
-    status: StatusOption = None,
-    tenant: TenantOption = None,
-    parked: ParkedOption = False,
-    stuck: StuckOption = False,
-    yes: YesOption = False,
-    output: OutputOption = Format.TABLE,
-) -> None:
+@_to_those_chosen
+def park() -> Extras:
     """Set aside for a person: it goes on being read, nothing is done for it."""
-    from reconciler.core.commands.command import Command
-
-    chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    _by_hand(context, partial(_order, command=Command.PARK, reason=reason), chosen, output)
+    return Extras()
 
 
 @hands.command()
-def close(
-    context: typer.Context,
-    reason: ReasonOption,
-    ids: IdsArgument = None,
-    status: StatusOption = None,
-    tenant: TenantOption = None,
-    parked: ParkedOption = False,
-    stuck: StuckOption = False,
-    unread: UnreadOption = False,
-    yes: YesOption = False,
-    output: OutputOption = Format.TABLE,
-) -> None:
+@_to_those_chosen
+def close(unread: UnreadOption = False) -> Extras:
     """Say that a lend is over; what we made for it is then cleared, or left to staff.
 
     It looks first. A book that has left since the last look has to come home: that is told, and a
     second close ends it.
     """
-    from reconciler.core.commands.command import Command
-
-    chosen = Chosen(ids, status, tenant, parked=parked, stuck=stuck, yes=yes)
-    order = partial(_order, command=Command.CLOSE, reason=reason, unread=unread)
-    _by_hand(context, order, chosen, output)
-
-
-class Chosen:
-    """Which transactions a command line names: ids, or a filter."""
-
-    def __init__(
-        self,
-        ids: list[str] | None,
-        status: str | None,
-        tenant: str | None,
-        *,
-        parked: bool,
-        stuck: bool,
-        yes: bool,
-    ) -> None:
-        self.ids, self.status, self.tenant = tuple(ids or ()), status, tenant
-        self.parked, self.stuck, self.yes = parked, stuck, yes
-        is_filtered = bool(status or tenant or parked or stuck)
-        if bool(self.ids) == is_filtered:
-            raise typer.BadParameter(
-                "name ids, or a filter (--status, --tenant, --parked, --stuck), and not both"
-            )
+    return Extras(unread=unread)
 
 
 def _by_hand(
@@ -176,19 +171,13 @@ def _by_hand(
     _exit(report, by_id=bool(chosen.ids))
 
 
-def _order(
-    app: App,
-    *,
-    command: Command,
-    reason: str | None,
-    accept_copy: bool = False,
-    unread: bool = False,
-) -> Order:
-    from reconciler.core.commands.command import Order
+def _order(app: App, *, name: str, reason: str | None, extras: Extras = Extras()) -> Order:
+    from reconciler.core.commands.command import Command, Order
 
     if reason is not None and not reason.strip():
         raise typer.BadParameter("--reason: say why; it is kept in the history")
-    return Order(command, actor(), reason, app.clock.now(), accept_copy, unread)
+    now = app.clock.now()
+    return Order(Command(name), actor(), reason, now, extras.accept_copy, extras.unread)
 
 
 def _previewed(

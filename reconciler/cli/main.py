@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer._click.exceptions import ClickException
 
 from reconciler import __version__
 from reconciler.cli.desk import desk
@@ -45,6 +44,12 @@ cli.add_typer(outbox, name="outbox")
 cli.add_typer(report, name="report")
 
 
+_CannotUse: Any = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+"""What typer raises for a command line that it cannot use; it has no public name of its own."""
+
+
 def main() -> None:
     """The installed command."""
     sys.exit(run(sys.argv[1:]))
@@ -54,7 +59,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code. Every known trouble ends in one sentence."""
     try:
         result = cli(arguments, standalone_mode=False)
-    except ClickException as error:
+    except _CannotUse as error:
         error.show()
         return Exit.USAGE
     except typer.Abort:

@@ -69,7 +69,7 @@ Where a change goes
 |---|---|
 | a status | `status.py` (word and groups), a row of `stages.py`, rows of `transitions.py` |
 | a rule | a fact in `evidence/`, a row of `transitions.py`, a cell of `tests/golden` |
-| a read | `ReadKind`, `LegObservation` (`model/readings.py`), `alma/reader.py`, `engine/observe.py` |
+| a read | `ReadKind`, `LegObservation` in `model/`, `alma/reader.py`, `engine/observe.py` |
 | a refusal code | `REFUSALS` in `mapping.py` |
 | an effect | `EffectKind`, `STILL_NEEDED` in `effects.py`, a verb in `engine/effects/` |
 | a reason to park | `ParkReason` in `staff/parking.py` and a check in `staff/attention.py` |

@@ -65,7 +65,7 @@ def test_yaml_1_2_no_is_a_name_and_22_30_is_text(write) -> None:  # type: ignore
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("polling:\n  bach: 5\n", "line 2: polling.bach: unknown key; did you mean polling.batch?"),
+        ("polling:\n  leese: 5s\n", "line 2: polling.leese: unknown key; did you mean polling.lease?"),
         ("poling: {}\n", "line 1: poling: unknown key; did you mean polling?"),
         (
             "polling:\n  tick: 10\n",
@@ -130,7 +130,7 @@ def test_a_mistake_is_named_with_its_line_and_what_was_expected(  # type: ignore
 
 
 def test_all_mistakes_are_told_at_once(write) -> None:  # type: ignore[no-untyped-def]
-    assert len(problems(write("web: {port: x}\npolling: {batch: 0, lease: 0s}\n"))) == 3
+    assert len(problems(write("web: {port: x}\npolling: {tick: 0s, lease: 0s}\n"))) == 3
 
 
 def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
