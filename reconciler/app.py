@@ -349,6 +349,7 @@ class App:
             policy=self.policy,
             gates=self.libraries.gates,
             queues=self.tenants,
+            is_on=self.settings.polling.bulk_scans,
         )
 
     async def cycle(self, options: CycleOptions) -> CycleReport:

@@ -151,6 +151,7 @@ class PollingSettings(_Section):
     lease: Duration = timedelta(seconds=60)
     cadence: dict[DcbStatus, Duration] = Field(default_factory=dict)
     too_long: dict[DcbStatus, Duration] = Field(default_factory=dict)
+    bulk_scans: bool = True
 
     @field_validator("cadence")
     @classmethod

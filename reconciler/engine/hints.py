@@ -54,6 +54,8 @@ class Sweeper:
     gates: Gates
     queues: tuple[HostLmsCode, ...]
     """All libraries: a lend waits in one of these, wherever its bibs are."""
+    is_on: bool = True
+    """Whether the settings want it (`polling.bulk_scans`)."""
     due_at: dict[HostLmsCode, datetime] = field(default_factory=dict)
     """When each library's next sweep is due, as far as this process knows."""
 
@@ -82,7 +84,11 @@ class Sweeper:
             await self._record(tenant, found, trusts)
 
     def _may_be_due(self, tenant: HostLmsCode, now: datetime) -> bool:
-        if self.policy.hosts[tenant].is_external or not self.gates.standing(tenant).is_open:
+        if (
+            not self.is_on
+            or self.policy.hosts[tenant].is_external
+            or not self.gates.standing(tenant).is_open
+        ):
             return False
         due_at = self.due_at.get(tenant)
         return due_at is None or not now < due_at <= now + FURTHEST

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -16,6 +17,7 @@ from reconciler.core.model import HostLmsCode, Transaction, TransactionId
 from reconciler.core.status import DcbStatus
 from reconciler.store.hints import SqlHints
 from tests.e2e.test_rests import placed, tick
+from tests.support import lab as lab_module
 from tests.support.lab import Lab, lab
 from tests.support.world import KEYS
 
@@ -103,6 +105,22 @@ async def test_a_reader_who_cancels_is_noticed_at_the_other_library(tmp_path: Pa
         stage.clock.advance(SWEEP_EVERY)
         await tick(stage, 2, MINUTE)
         assert stored(stage, first).borrower.request.state == "CLOSED"  # type: ignore[union-attr]
+
+
+async def test_the_settings_switch_them_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = lab_module.acting_settings
+
+    def without(*given: Any, **alma: Any) -> dict[str, Any]:
+        return {**usual(*given, **alma), "polling": {"bulk_scans": False}}
+
+    monkeypatch.setattr(lab_module, "acting_settings", without)
+    async with lab(tmp_path, socket=False) as stage:
+        placed(stage, 6, lender="uni-a", borrower="uni-b")
+        await tick(stage, 2, SWEEP_EVERY)
+        assert (sweeps(stage), sweeps(stage, "uni-b")) == (0, 0)
+        assert len(list(stage.sandbox.calls)) > 6  # it looks all the same
 
 
 async def test_few_lends_are_not_worth_a_call(tmp_path: Path) -> None:

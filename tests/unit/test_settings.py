@@ -65,7 +65,10 @@ def test_yaml_1_2_no_is_a_name_and_22_30_is_text(write) -> None:  # type: ignore
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("polling:\n  leese: 5s\n", "line 2: polling.leese: unknown key; did you mean polling.lease?"),
+        (
+            "polling:\n  leese: 5s\n",
+            "line 2: polling.leese: unknown key; did you mean polling.lease?",
+        ),
         ("poling: {}\n", "line 1: poling: unknown key; did you mean polling?"),
         (
             "polling:\n  tick: 10\n",
